@@ -2,7 +2,7 @@
  * What the core says while it works. The core only emits; `ui` listens (live list, lines, NDJSON).
  * With `--json` every event is one line on stdout, so this file is a public contract: `schema` moves with it.
  */
-import type { Reason } from './errors.ts'
+import { messageOf, ShipError, type Reason } from './errors.ts'
 
 export const EVENT_SCHEMA = 1
 
@@ -64,3 +64,10 @@ export type Event =
 
 /** An event as it leaves the core; the NDJSON writer adds `schema` and `time`. */
 export type Emit = (event: Event) => void
+
+/** An error as the event stream and the result carry it. */
+export function reportOf(error: unknown): ErrorReport {
+  if (!(error instanceof ShipError)) return { reason: 'defect', message: messageOf(error) }
+  const { reason, message, host, step, state, next, details } = error
+  return { reason, message, host, step, state, next, details }
+}

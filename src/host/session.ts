@@ -53,7 +53,10 @@ export interface Owner {
   readonly token: Token
   readonly run: string
   readonly user: string
-  /** Host name of the client, its boot id, process id and that process's start time, so that a dead local run is recognised at once. */
+  /**
+   * Host name of the client, its boot id with its pid namespace (a pid means something only there), process id and that process's
+   * start time, so that a dead run of the same machine is recognised at once.
+   */
   readonly client: { readonly host: string; readonly bootId: string; readonly pid: number; readonly startTime: string }
   /** "release 1.4.2", "rollback 1.4.1". */
   readonly doing: string
@@ -155,6 +158,8 @@ export interface Drift {
 
 export interface HostSession {
   readonly host: Host
+  /** False once the connection is gone: open a new session then; leases stay valid, for they live on the host. */
+  readonly connected: boolean
   /** Reads the whole state in one round trip. `sharedFiles` are looked for in shared/. */
   probe(question: { readonly sharedFiles: readonly string[] }, options: VerbOptions): Promise<HostState>
   /**
@@ -168,7 +173,8 @@ export interface HostSession {
   ): Promise<{ readonly lease: Lease; readonly state: HostState }>
   /**
    * Unpacks a payload into `.ship/incoming/<token>`, checks every entry against the check list, lays the shared links, syncs,
-   * renames to `releases/<version>`, syncs, writes the record. After it the release is complete and durable.
+   * writes the record (a record without a folder is no release), renames to `releases/<version>`, syncs. After it the release is
+   * complete and durable; killed anywhere, there is either no release or a whole one with its record.
    */
   stage(
     payload: Payload,

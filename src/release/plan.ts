@@ -2,8 +2,19 @@
  * A plan is data: what a run will do on each host, made from the hosts' observed state. Release, rollback and resume are
  * plans for one transaction; `ship plan` prints what `ship release` runs.
  */
+import type { Environment, HookPoint } from '../config/environment.ts'
+import { ShipError } from '../errors.ts'
+import { allOrThrow, type HostResult } from '../fleet/fleet.ts'
+import type { HostState } from '../host/session.ts'
 import type { AppName, HostName } from '../names.ts'
+import type { Host } from '../transport/transport.ts'
 import type { Version } from '../version.ts'
+import { bundleProblem, hostProblem, rollbackProblem, type PlanOptions, type Target } from './fit.ts'
+import { describeGate } from './gate.ts'
+import { hooksFor } from './hooks.ts'
+import { currentTarget, liveRecord, observedDigest, wayBack, type Observed } from './observe.ts'
+import { prunable } from './retention.ts'
+import { waves } from './waves.ts'
 
 export interface HostPlan {
   readonly host: HostName
@@ -47,4 +58,180 @@ export interface Plan {
   readonly hosts: readonly HostPlan[]
   /** Hosts that switch together, in order. */
   readonly waves: readonly (readonly HostName[])[]
+}
+
+/**
+ * The plan of a release. Rejects what cannot work before anything is touched: a ShipError that names every host concerned, of
+ * reason `refused` (other bytes under this version, downgrade) or `not-switched` (disk, rights, tools, shared files, an obstacle).
+ */
+export function releasePlan(
+  environment: Environment,
+  target: Target,
+  observed: readonly Observed[],
+  options: PlanOptions = {},
+): Plan {
+  const actions = decide(environment, observed, (host, state) => {
+    const problem = hostProblem(state, host.deployTo) ?? bundleProblem(environment, host, target, state, options)
+    if (problem) throw problem
+    return releaseAction(target.manifest.version, state)
+  })
+  const hosts = actions.map(({ host, state, decision }): Planned => {
+    const links = linksOf(environment, state)
+    const entries = target.manifest.entries
+    const treeBytes =
+      decision.action === 'stage' ? entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0) : 0
+    const previous = decision.action === 'none' ? (liveRecord(state)?.previous ?? null) : wayBack(state)
+    const prune = prunable(state, target.manifest.version, { keep: environment.keep, previous })
+    return { ...common(host, state, decision), links, treeBytes, prune: decision.action === 'none' ? [] : prune }
+  })
+  return assemble(
+    environment,
+    'release',
+    target.manifest.version,
+    target.digest,
+    withHooks(environment, hosts),
+    observed,
+  )
+}
+
+/**
+ * The plan of a rollback to a version every host still has, verified. Rejects with reason `refused` when a host has no such
+ * release. Disk space is not asked about: going back must work on a full disk.
+ */
+export function rollbackPlan(environment: Environment, version: Version, observed: readonly Observed[]): Plan {
+  const digests = new Set<string>()
+  const actions = decide(environment, observed, (host, state) => {
+    const problem = hostProblem(state, host.deployTo)
+    if (problem) throw problem
+    const record = state.releases.find((r) => r.version === version)
+    const refusal = rollbackProblem(version, record, state)
+    if (refusal) throw refusal
+    if (record) digests.add(record.digest)
+    const live = liveRecord(state)?.version === version
+    return live
+      ? { action: 'none', why: 'already live' }
+      : { action: 'reuse', why: `${record?.state ?? 'verified'} on this host` }
+  })
+  if (digests.size > 1) {
+    throw new ShipError('refused', `the hosts hold different bytes under version ${version}`, {
+      next: [`see which: ship releases -e ${environment.name}`, 'release one bundle to all of them'],
+    })
+  }
+  const hosts = actions.map(({ host, state, decision }): Planned => ({
+    ...common(host, state, decision),
+    links: [],
+    treeBytes: 0,
+    prune: [],
+  }))
+  return assemble(environment, 'rollback', version, [...digests][0] ?? '', withHooks(environment, hosts), observed)
+}
+
+interface Decision {
+  readonly action: HostPlan['action']
+  readonly why: string
+}
+
+interface Decided {
+  readonly host: Host
+  readonly state: HostState
+  readonly decision: Decision
+}
+
+/** Decides for every host; all refusals become one error. */
+function decide(
+  environment: Environment,
+  observed: readonly Observed[],
+  rule: (host: Host, state: HostState) => Decision,
+): Decided[] {
+  const results = observed.map(({ host: name, state }): HostResult<Decided> => {
+    const host = environment.hosts.find((h) => h.name === name)
+    if (!host) throw new TypeError(`no host "${name}" in environment "${environment.name}"`)
+    try {
+      return { host, ok: true, value: { host, state, decision: rule(host, state) } }
+    } catch (error) {
+      return { host, ok: false, error }
+    }
+  })
+  return allOrThrow(results, { step: 'plan', state: 'nothing was changed on any host' })
+}
+
+function releaseAction(version: Version, state: HostState): Decision {
+  const record = state.releases.find((r) => r.version === version)
+  const live = liveRecord(state)
+  if (record && live?.version === version) {
+    return record.state === 'verified'
+      ? { action: 'none', why: 'already live and verified' }
+      : { action: 'resume', why: `switched to by run ${record.run}, which ended before its gate` }
+  }
+  return record
+    ? { action: 'reuse', why: `${record.state} on this host since run ${record.run}` }
+    : { action: 'stage', why: 'not on this host' }
+}
+
+type Planned = Omit<HostPlan, 'hooks' | 'gates'>
+
+function common(host: Host, state: HostState, decision: Decision): Omit<Planned, 'links' | 'treeBytes' | 'prune'> {
+  return {
+    host: host.name,
+    action: decision.action,
+    why: decision.why,
+    from: currentTarget(state.current),
+    fromVersion: state.current.kind === 'link' ? state.current.version : undefined,
+    back: decision.action === 'none' ? currentTarget(state.current) : wayBack(state),
+    changes: undefined,
+  }
+}
+
+function linksOf(environment: Environment, state: HostState): string[] {
+  const { dirs, files, optionalFiles } = environment.shared
+  return [...dirs, ...files, ...optionalFiles.filter((file) => !state.missingShared.includes(file))]
+}
+
+/** Points at which hooks run for an action; what a dead run already did before its switch is not done again. */
+export function hookPoints(action: HostPlan['action']): readonly HookPoint[] {
+  if (action === 'none') return []
+  return action === 'resume'
+    ? ['afterSwitch', 'afterVerify']
+    : ['beforeStage', 'beforeSwitch', 'afterSwitch', 'afterVerify']
+}
+
+function withHooks(environment: Environment, hosts: readonly Planned[]): HostPlan[] {
+  const busy = environment.hosts.filter((h) => hosts.some((p) => p.host === h.name && p.action !== 'none'))
+  return hosts.map((plan) => {
+    const host = environment.hosts.find((h) => h.name === plan.host)
+    const points = host ? hookPoints(plan.action) : []
+    const hooks = points.flatMap((point) =>
+      hooksFor(environment.hooks[point], host, busy).map((hook) => ({ point, title: hook.title })),
+    )
+    const gates =
+      plan.action === 'none'
+        ? []
+        : environment.health.filter((g) => g.role === undefined || host?.roles.includes(g.role))
+    return { ...plan, hooks, gates: gates.map(describeGate) }
+  })
+}
+
+function assemble(
+  environment: Environment,
+  kind: Plan['kind'],
+  target: Version,
+  digest: string,
+  hosts: readonly HostPlan[],
+  observed: readonly Observed[],
+): Plan {
+  // Waves follow the order in which the user wrote the hosts; locking follows the names.
+  const busy = environment.hosts
+    .map((h) => h.name)
+    .filter((name) => hosts.some((p) => p.host === name && p.action !== 'none'))
+  return {
+    schema: 1,
+    kind,
+    app: environment.app,
+    environment: environment.name,
+    target,
+    digest,
+    observed: observedDigest(observed),
+    hosts,
+    waves: waves(busy, environment.strategy),
+  }
 }

@@ -1,0 +1,88 @@
+/**
+ * Hooks: the owner's own commands around the transaction. A hook gets its facts by environment (`SHIP_*`), runs in the folder of
+ * the release it is about, and its output is kept: shown with `-v`, and its last lines with a failure.
+ */
+import type { Environment, Hook, HookPoint } from '../config/environment.ts'
+import { ShipError } from '../errors.ts'
+import type { HostSession } from '../host/session.ts'
+import type { Io } from '../io.ts'
+import type { Host } from '../transport/transport.ts'
+
+const TAIL_LINES = 20
+
+/** Hooks of a point that run on a host. `once` hooks run on the first busy host of their role, in the order of the configuration. */
+export function hooksFor(hooks: readonly Hook[], host: Host | undefined, busy: readonly Host[]): Hook[] {
+  if (!host) return []
+  const hasRole = (hook: Hook, one: Host): boolean => hook.role === undefined || one.roles.includes(hook.role)
+  return hooks.filter((hook) => {
+    if (!hasRole(hook, host)) return false
+    return !hook.once || busy.find((one) => hasRole(hook, one))?.name === host.name
+  })
+}
+
+/** Facts a hook is told. Paths are absolute; versions are empty when there is none. */
+export interface HookFacts {
+  readonly environment: Environment
+  readonly host: Host
+  readonly action: 'release' | 'rollback' | 'put-back'
+  readonly version: string
+  readonly previous: string
+  readonly digest: string
+  /** Folder in which hooks run. */
+  readonly cwd: string
+}
+
+/** Environment of hooks and of exec gates. */
+export function hookEnv(facts: HookFacts, io: Io): Record<string, string> {
+  return {
+    SHIP_ACTION: facts.action,
+    SHIP_APP: facts.environment.app,
+    SHIP_ENVIRONMENT: facts.environment.name,
+    SHIP_HOST: facts.host.name,
+    SHIP_ROLES: facts.host.roles.join(','),
+    SHIP_DEPLOY_TO: facts.host.deployTo,
+    SHIP_VERSION: facts.version,
+    SHIP_PREVIOUS: facts.previous,
+    SHIP_DIGEST: facts.digest,
+    SHIP_RUN: io.run,
+    ...facts.host.env,
+  }
+}
+
+/**
+ * Runs the hooks of one point on one host, in order; resolves with how many ran. Rejects with reason `not-switched`, which the
+ * transaction turns into what it means for the fleet.
+ */
+export async function runHooks(
+  point: HookPoint,
+  hooks: readonly Hook[],
+  session: HostSession,
+  options: { readonly facts: HookFacts; readonly io: Io; readonly signal: AbortSignal },
+): Promise<number> {
+  const { facts, io, signal } = options
+  for (const hook of hooks) {
+    const tail: string[] = []
+    const result = await session.run(hook.argv, {
+      cwd: facts.cwd,
+      env: { ...hookEnv(facts, io), ...hook.env },
+      timeoutMs: hook.timeoutMs,
+      signal,
+      onOutput: (text) => {
+        tail.push(...text.split('\n').filter((line) => line !== ''))
+        tail.splice(0, tail.length - TAIL_LINES)
+        io.emit({ event: 'log', step: point, host: facts.host.name, text: text.replace(/\n$/, '') })
+      },
+    })
+    if (result.code === 0) continue
+    const how = result.timedOut
+      ? `was still running after ${hook.timeoutMs / 1000} s and was ended`
+      : result.code === null
+        ? `was ended by ${result.signal ?? 'a signal'}`
+        : `ended with exit code ${result.code}`
+    throw new ShipError('not-switched', `${point} hook "${hook.title}" ${how}`, {
+      host: facts.host.name,
+      details: tail,
+    })
+  }
+  return hooks.length
+}

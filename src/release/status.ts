@@ -1,0 +1,170 @@
+/** Questions that change nothing: what runs where since when, what is on the hosts, who did what, and is it still what was built. */
+import type { Environment } from '../config/environment.ts'
+import { reportOf, type ErrorReport } from '../events.ts'
+import { connect, forHosts, type HostResult } from '../fleet/fleet.ts'
+import type { Drift, HistoryLine, HostSession, HostState, LockState, ReleaseRecord } from '../host/session.ts'
+import type { Io } from '../io.ts'
+import type { Host } from '../transport/transport.ts'
+import type { Version } from '../version.ts'
+import { askOnce } from './gate.ts'
+import { hookEnv } from './hooks.ts'
+import { currentTarget, liveRecord } from './observe.ts'
+import { newestFirst } from './retention.ts'
+
+export interface HostStatus {
+  readonly host: string
+  /** Why the host could not be asked; the rest is then unknown. */
+  readonly error?: ErrorReport | undefined
+  /** Version of the live release, or what `current` points at when ship did not make it. */
+  readonly version?: string | undefined
+  readonly state?: ReleaseRecord['state'] | 'foreign' | 'dangling' | undefined
+  readonly since?: string | undefined
+  readonly by?: string | undefined
+  readonly digest?: string | undefined
+  readonly health?: 'ok' | 'failing' | 'not checked' | undefined
+  readonly healthSaid?: string | undefined
+  readonly freeBytes?: number | undefined
+  readonly lock?:
+    | {
+        readonly doing: string
+        readonly user: string
+        readonly since: string
+        readonly silentSeconds: number
+        readonly expired: boolean
+      }
+    | undefined
+  readonly releases: number
+}
+
+/** Per host: what is live, since when and by whom, whether it is healthy now, disk and lock. Hosts that cannot be asked say why. */
+export async function status(environment: Environment, io: Io): Promise<readonly HostStatus[]> {
+  const results = await ask(environment, io, async (session, host) => {
+    const state = await session.probe({ sharedFiles: [] }, { signal: io.signal })
+    return describe(host, state, await health(environment, session, state, io))
+  })
+  return results.map((r) => (r.ok ? r.value : { host: r.host.name, error: reportOf(r.error), releases: 0 }))
+}
+
+export interface HostReleases {
+  readonly host: string
+  readonly error?: ErrorReport | undefined
+  readonly live?: Version | undefined
+  /** The newest first. */
+  readonly releases: readonly ReleaseRecord[]
+  readonly foreign: readonly string[]
+}
+
+/** What lies in releases/ of every host, with its state. */
+export async function releases(environment: Environment, io: Io): Promise<readonly HostReleases[]> {
+  const results = await ask(environment, io, async (session, host) => {
+    const state = await session.probe({ sharedFiles: [] }, { signal: io.signal })
+    const sorted = state.releases.toSorted(newestFirst)
+    return { host: host.name, live: liveRecord(state)?.version, releases: sorted, foreign: state.foreign }
+  })
+  return results.map((r) =>
+    r.ok ? r.value : { host: r.host.name, error: reportOf(r.error), releases: [], foreign: [] },
+  )
+}
+
+export interface HostHistory {
+  readonly host: string
+  readonly error?: ErrorReport | undefined
+  /** The oldest first. */
+  readonly lines: readonly HistoryLine[]
+}
+
+/** The journals of all hosts, at most `limit` lines of each. */
+export async function history(
+  environment: Environment,
+  options: { readonly limit: number },
+  io: Io,
+): Promise<readonly HostHistory[]> {
+  const results = await ask(environment, io, async (session, host) => ({
+    host: host.name,
+    lines: await session.history(options.limit, { signal: io.signal }),
+  }))
+  return results.map((r) => (r.ok ? r.value : { host: r.host.name, error: reportOf(r.error), lines: [] }))
+}
+
+export interface HostVerification {
+  readonly host: string
+  readonly error?: ErrorReport | undefined
+  readonly version?: Version | undefined
+  /** Empty: what runs is what was built. */
+  readonly drift: readonly Drift[]
+}
+
+/** Hashes the live release of every host again and holds it against its manifest. */
+export async function verifyHosts(environment: Environment, io: Io): Promise<readonly HostVerification[]> {
+  const results = await ask(environment, io, async (session, host) => {
+    const state = await session.probe({ sharedFiles: [] }, { signal: io.signal })
+    const version = liveRecord(state)?.version
+    const drift = version === undefined ? [] : await session.drift(version, { signal: io.signal })
+    return { host: host.name, version, drift }
+  })
+  return results.map((r) => (r.ok ? r.value : { host: r.host.name, error: reportOf(r.error), drift: [] }))
+}
+
+/** Connects to every host, asks, closes; each host answers for itself. */
+async function ask<T>(
+  environment: Environment,
+  io: Io,
+  question: (session: HostSession, host: Host) => Promise<T>,
+): Promise<HostResult<T>[]> {
+  const sessions = await connect(environment.hosts, io)
+  try {
+    return await forHosts(environment.hosts, async (host) => {
+      const reached = sessions.find((s) => s.host === host)
+      if (reached?.ok !== true) throw reached?.error
+      return question(reached.value, host)
+    })
+  } finally {
+    await Promise.allSettled(sessions.map((s) => (s.ok ? s.value.close() : undefined)))
+  }
+}
+
+async function health(
+  environment: Environment,
+  session: HostSession,
+  state: HostState,
+  io: Io,
+): Promise<Pick<HostStatus, 'health' | 'healthSaid'>> {
+  const { host } = session
+  const specs = environment.health.filter((g) => g.role === undefined || host.roles.includes(g.role))
+  if (specs.length === 0 || state.current.kind !== 'link' || state.current.dangling) return { health: 'not checked' }
+  const cwd = `${host.deployTo}/current`
+  const version = state.current.version ?? ''
+  const facts = { environment, host, action: 'release', version, previous: '', digest: '', cwd } as const
+  const env = hookEnv(facts, io)
+  const { ok, said } = await askOnce(
+    specs,
+    {
+      run: (argv, options) => session.run(argv, { cwd, ...options, env: { ...env, ...options.env } }),
+      dial: (address, port, signal) => session.dial(address, port, signal),
+    },
+    io.signal,
+  )
+  return { health: ok ? 'ok' : 'failing', healthSaid: said }
+}
+
+function describe(host: Host, state: HostState, checked: Pick<HostStatus, 'health' | 'healthSaid'>): HostStatus {
+  const live = liveRecord(state)
+  const { current } = state
+  return {
+    host: host.name,
+    version: live?.version ?? currentTarget(current) ?? undefined,
+    state: live?.state ?? (current.kind === 'link' ? (current.dangling ? 'dangling' : 'foreign') : undefined),
+    since: live?.liveAt,
+    by: live?.by,
+    digest: live?.digest,
+    ...checked,
+    freeBytes: state.disk.freeBytes,
+    lock: state.lock && describeHolder(state.lock),
+    releases: state.releases.length,
+  }
+}
+
+function describeHolder(lock: LockState): HostStatus['lock'] {
+  const { owner, silentSeconds, expired } = lock
+  return { doing: owner.doing, user: owner.user, since: owner.since, silentSeconds, expired }
+}

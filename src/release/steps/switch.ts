@@ -1,0 +1,16 @@
+/** Points `current` at the release by one rename. Whether it happened is never remembered: the undo asks the host. */
+import { sessionOf, targetLink, type Step } from '../step.ts'
+
+export const switchStep: Step = {
+  name: 'switch',
+  skip: ({ plan }) => (plan.action === 'none' ? plan.why : plan.action === 'resume' ? 'already switched' : undefined),
+  async run(at) {
+    await sessionOf(at).switchTo(targetLink(at.run), at.lease, {
+      signal: at.signal,
+      expected: at.plan.from,
+      // A rollback goes to a release that is verified already, and its record stays so.
+      record: at.run.plan.kind === 'release' ? at.record : undefined,
+    })
+    return `${at.plan.fromVersion ?? at.plan.from ?? 'nothing'} -> ${at.run.plan.target}`
+  },
+}
