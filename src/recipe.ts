@@ -2,7 +2,12 @@
  * What the author of a recipe sees. A recipe turns a source folder into a staged tree; it is one value in one file,
  * built in (`recipes/<name>.ts`) or the project's own (`recipes/<name>.ts` there, which wins).
  */
-import type { Component } from './tree/manifest.ts'
+/** A part of the tree with a version of its own (a runtime, a library). */
+export interface Component {
+  readonly name: string
+  readonly version: string
+  readonly license?: string | undefined
+}
 
 export interface BuildStep {
   /** Absolute folder of the sources (`build.from`, or a clean checkout with `--ref`). Never written to. */

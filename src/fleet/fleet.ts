@@ -1,20 +1,16 @@
 /**
  * The sessions of an environment. Work runs on many hosts at once, bounded; one bad host never hides another: every host's
- * result is kept, and what went wrong on several hosts becomes one error that names them all.
+ * result is kept.
  */
 import type { Environment } from '../config/environment.ts'
-import { ShipError, type ErrorParts, type Reason } from '../errors.ts'
 import { openSession } from '../host/open.ts'
 import type { HostSession } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
 import type { Host } from '../transport/transport.ts'
+import { allOrThrow, type HostResult } from './results.ts'
 
 /** Connections and scripts at once. Above it hosts wait their turn; one process reaches 300 hosts in a few seconds with it. */
 const AT_ONCE = 64
-
-export type HostResult<T> =
-  | { readonly host: Host; readonly ok: true; readonly value: T }
-  | { readonly host: Host; readonly ok: false; readonly error: unknown }
 
 /** Runs work for each host, `AT_ONCE` at a time, and keeps every result in the order of `hosts`. Never rejects. */
 export async function forHosts<T>(hosts: readonly Host[], work: (host: Host) => Promise<T>): Promise<HostResult<T>[]> {
@@ -51,59 +47,6 @@ export async function stepOnHosts<T>(
     })
     return done[0] as T
   })
-}
-
-/** The values, when every host succeeded; else one error for all that failed. */
-export function allOrThrow<T>(results: readonly HostResult<T>[], parts: ErrorParts = {}): T[] {
-  const failed = results.filter((r) => !r.ok)
-  if (failed.length > 0) throw mergedError(failed, results.length, parts)
-  return results.flatMap((r) => (r.ok ? [r.value] : []))
-}
-
-/**
- * One error for the failures of several hosts. Equal causes are told once with the hosts they concern. The reason is that of the
- * first failure that is no mere consequence; defects come before everything.
- */
-export function mergedError(
-  failed: readonly { readonly host: Host; readonly error: unknown }[],
-  total: number,
-  parts: ErrorParts = {},
-): unknown {
-  const defect = failed.find((f) => !(f.error instanceof ShipError))
-  if (defect) return defect.error
-  const errors = failed.flatMap((f) => (f.error instanceof ShipError ? [{ host: f.host, error: f.error }] : []))
-  const first = errors[0]
-  if (!first) return new ShipError('usage', 'no host failed')
-  if (errors.length === 1) return first.error.at({ host: first.host.name, ...parts })
-  const causes = new Map<string, { error: ShipError; hosts: string[] }>()
-  for (const { host, error } of errors) {
-    const known = causes.get(error.message)
-    if (known) known.hosts.push(host.name)
-    else causes.set(error.message, { error, hosts: [host.name] })
-  }
-  const details = [...causes.values()].flatMap(({ error, hosts }) => [
-    `${hosts.join(', ')}: ${error.message}`,
-    ...error.details.map((d) => `  ${d}`),
-  ])
-  const only = causes.size === 1 ? first.error : undefined
-  return new ShipError(
-    reasonOf(errors.map((e) => e.error.reason)),
-    only ? only.message : `${errors.length} of ${total} hosts failed`,
-    {
-      ...parts,
-      host: only ? errors.map((e) => e.host.name).join(', ') : undefined,
-      step: first.error.step ?? parts.step,
-      state: parts.state ?? first.error.state,
-      details: only ? first.error.details : details,
-      next: [...new Set(errors.flatMap((e) => e.error.next))].slice(0, 5),
-      cause: first.error,
-    },
-  )
-}
-
-function reasonOf(reasons: readonly Reason[]): Reason {
-  const order: readonly Reason[] = ['sigint', 'sigterm', 'stranded', 'refused', 'locked', 'not-switched']
-  return order.find((r) => reasons.includes(r)) ?? reasons[0] ?? 'usage'
 }
 
 /** Open sessions by host name. A lost connection is opened anew on demand, so that an undo can reach the host again. */

@@ -4,7 +4,7 @@
  */
 import type { Environment, HookPoint } from '../config/environment.ts'
 import { ShipError } from '../errors.ts'
-import { allOrThrow, type HostResult } from '../fleet/fleet.ts'
+import { allOrThrow, type HostResult } from '../fleet/results.ts'
 import type { HostState } from '../host/session.ts'
 import type { AppName, HostName } from '../names.ts'
 import type { Host } from '../transport/transport.ts'

@@ -1,5 +1,6 @@
 /** Asks every host of a fleet for its state at once, one round trip each. */
-import { allOrThrow, stepOnHosts, type Fleet } from '../fleet/fleet.ts'
+import { stepOnHosts, type Fleet } from '../fleet/fleet.ts'
+import { allOrThrow } from '../fleet/results.ts'
 import type { Io } from '../io.ts'
 import type { Observed } from './observe.ts'
 import { holder } from './owner.ts'

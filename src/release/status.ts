@@ -1,7 +1,8 @@
 /** Questions that change nothing: what runs where since when, what is on the hosts, who did what, and is it still what was built. */
 import type { Environment } from '../config/environment.ts'
 import { reportOf, type ErrorReport } from '../events.ts'
-import { connect, forHosts, type HostResult } from '../fleet/fleet.ts'
+import { connect, forHosts } from '../fleet/fleet.ts'
+import { type HostResult } from '../fleet/results.ts'
 import type { Drift, HistoryLine, HostSession, HostState, LockState, ReleaseRecord } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Host } from '../transport/transport.ts'

@@ -7,7 +7,8 @@
  */
 import { messageOf, ShipError, type Reason } from '../errors.ts'
 import type { HostOutcome } from '../events.ts'
-import { allOrThrow, forHosts, stepOnHosts } from '../fleet/fleet.ts'
+import { forHosts, stepOnHosts } from '../fleet/fleet.ts'
+import { allOrThrow } from '../fleet/results.ts'
 import type { ReleaseRecord } from '../host/session.ts'
 import { currentTarget, liveRecord, observedDigest } from './observe.ts'
 import { newOwner } from './owner.ts'

@@ -1,7 +1,8 @@
 /** Small changes to hosts under their locks: pin, prune, unlock. None touches `current`. */
 import type { Environment } from '../config/environment.ts'
 import { ShipError } from '../errors.ts'
-import { allOrThrow, openFleet, stepOnHosts } from '../fleet/fleet.ts'
+import { openFleet, stepOnHosts } from '../fleet/fleet.ts'
+import { allOrThrow } from '../fleet/results.ts'
 import type { HistoryLine, HostSession } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Version } from '../version.ts'
@@ -69,7 +70,7 @@ export async function unlockHosts(
 ): Promise<Unlocked[]> {
   const fleet = await openFleet(environment, io)
   try {
-    const results = await stepOnHosts(io, 'unlock', fleet.hosts, async (host) => {
+    const results = await stepOnHosts<Unlocked>(io, 'unlock', fleet.hosts, async (host) => {
       const session = fleet.session(host.name)
       const { lock } = await session.probe({ sharedFiles: [] }, { signal: io.signal })
       if (!lock) return { value: { host: host.name }, note: 'was not locked' }

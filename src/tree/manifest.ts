@@ -3,6 +3,7 @@
  * exactly when the digests of their manifests are equal, whatever archive carries them.
  */
 import type { AppName, RelPath } from '../names.ts'
+import type { Component } from '../recipe.ts'
 import type { Version } from '../version.ts'
 
 /** `mode` holds the permission bits only (0o644, 0o755); owner and times are not part of a tree. */
@@ -16,13 +17,6 @@ export type Entry =
     }
   | { readonly path: RelPath; readonly type: 'dir'; readonly mode: number }
   | { readonly path: RelPath; readonly type: 'link'; readonly mode: number; readonly target: string }
-
-/** A part of the tree with a version of its own (a runtime, a library). */
-export interface Component {
-  readonly name: string
-  readonly version: string
-  readonly license?: string | undefined
-}
 
 export interface Manifest {
   readonly schema: 1

@@ -4,7 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ShipError, throwIfAborted } from '../../errors.ts'
-import { allOrThrow, stepOnHosts, type HostResult } from '../../fleet/fleet.ts'
+import { stepOnHosts } from '../../fleet/fleet.ts'
+import { allOrThrow, type HostResult } from '../../fleet/results.ts'
 import type { HostSession, HostState, Lease, LockState, Owner } from '../../host/session.ts'
 import { describeLock, holder } from '../owner.ts'
 import type { Fleet } from '../../fleet/fleet.ts'
