@@ -1,0 +1,71 @@
+/** A plan as people read it before they say yes: what happens on each host, then what is common to many told once. */
+import type { HostPlan, Plan } from '../release/plan.ts'
+import { count, size } from '../ui/measure.ts'
+import type { View } from '../ui/renderer.ts'
+import { table, type Cell } from '../ui/table.ts'
+
+const DOES = {
+  stage: 'send and switch',
+  reuse: 'check and switch',
+  resume: 'gate only',
+  none: 'nothing',
+} as const satisfies Record<HostPlan['action'], string>
+
+const COLUMNS = [
+  { title: 'HOST' },
+  { title: 'NOW' },
+  { title: 'DOES' },
+  { title: 'FILES' },
+  { title: 'UNPACKED', align: 'right' },
+  { title: 'WHY', shrink: true },
+] as const
+
+/** The lines of a plan. A pure function of it, so that what was shown and what runs cannot differ. */
+export function planLines(plan: Plan, view: View): readonly string[] {
+  const rows = plan.hosts.map((p): Cell[] => [
+    p.host,
+    p.fromVersion ?? p.from ?? 'nothing',
+    p.action === 'none' ? { text: DOES.none, paint: 'dim' } : DOES[p.action],
+    p.changes ? `+${p.changes.added} ~${p.changes.changed} -${p.changes.removed}` : '',
+    p.treeBytes > 0 ? size(p.treeBytes) : '',
+    p.why,
+  ])
+  const waves = plan.waves.filter((w) => w.length > 0)
+  const order = waves.length > 1 ? [`waves   ${waves.map((w) => w.join(', ')).join(' | ')}`] : []
+  return [view.style.bold(headline(plan)), ...table(COLUMNS, rows, view), ...order, ...facts(plan)]
+}
+
+/** "release shop 1.4.2 to production: 3 hosts". */
+export function headline(plan: Plan): string {
+  const verb = plan.kind === 'rollback' ? 'roll back' : 'release'
+  const waves = plan.waves.filter((w) => w.length > 0).length
+  const busy = plan.hosts.filter((p) => p.action !== 'none').length
+  const hosts = busy === plan.hosts.length ? count(busy, 'host') : `${busy} of ${count(plan.hosts.length, 'host')}`
+  const steps = waves > 1 ? ` in ${waves} waves` : ''
+  return `${verb} ${plan.app} ${plan.kind === 'rollback' ? 'to ' : ''}${plan.target} ${plan.kind === 'rollback' ? 'on' : 'to'} ${plan.environment}: ${hosts}${steps}`
+}
+
+function facts(plan: Plan): readonly string[] {
+  const busy = plan.hosts.filter((p) => p.action !== 'none')
+  return [
+    ...merged('links', busy, (p) => p.links),
+    ...merged('hook', busy, (p) => p.hooks.map((h) => `${h.point}: ${h.title}`)),
+    ...merged('gate', busy, (p) => p.gates),
+    ...merged('prunes', busy, (p) => p.prune),
+  ]
+}
+
+/** One line for each value, with the hosts it concerns when not all of them. */
+function merged(label: string, hosts: readonly HostPlan[], values: (plan: HostPlan) => readonly string[]): string[] {
+  const concerned = new Map<string, string[]>()
+  for (const plan of hosts) {
+    for (const value of values(plan)) concerned.set(value, [...(concerned.get(value) ?? []), plan.host])
+  }
+  const same = [...concerned].filter(([, names]) => names.length === hosts.length).map(([value]) => value)
+  const some = [...concerned].filter(([, names]) => names.length < hosts.length)
+  const joined = label === 'hook' || label === 'gate' ? same : same.length > 0 ? [same.join(', ')] : []
+  return [
+    ...joined.map((value) => `${label.padEnd(7)} ${value}`),
+    ...some.map(([value, names]) => `${label.padEnd(7)} ${value} (${names.join(', ')})`),
+  ]
+}

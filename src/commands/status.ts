@@ -1,0 +1,98 @@
+/** `ship status`: what runs on each host, and whether hosts differ. */
+import { ShipError } from '../errors.ts'
+import { status, type HostStatus } from '../release/status.ts'
+import { ago, count, size } from '../ui/measure.ts'
+import type { View } from '../ui/renderer.ts'
+import { table, type Cell } from '../ui/table.ts'
+import type { RunCommand } from './command.ts'
+import { noneReached, unreachedLines } from './hosts-answer.ts'
+import { chosenEnvironment } from './project.ts'
+
+const COLUMNS = [
+  { title: 'HOST' },
+  { title: 'VERSION' },
+  { title: 'STATE' },
+  { title: 'SINCE' },
+  { title: 'BY', shrink: true },
+  { title: 'HEALTH', shrink: true },
+  { title: 'FREE', align: 'right' },
+  { title: 'LOCK', shrink: true },
+] as const
+
+export const run: RunCommand = async (input, context) => {
+  const environment = await chosenEnvironment(input, context)
+  const hosts = await status(environment, context.io)
+  const problems = problemsOf(hosts)
+  const no = input.on('exitCode') && problems.length > 0 ? new ShipError('differs', problems.join('; ')) : undefined
+  return {
+    data: { environment: environment.name, hosts, problems },
+    text: (view) => statusLines(hosts, problems, view),
+    error: no ?? noneReached(hosts),
+  }
+}
+
+/** What is not as it should be, as phrases. A pure function, so that `--exit-code` and the text agree. */
+export function problemsOf(hosts: readonly HostStatus[]): readonly string[] {
+  const reached = hosts.filter((h) => !h.error)
+  const runs = new Set(reached.map((h) => `${h.version ?? ''} ${h.digest ?? ''}`))
+  const versions = new Set(reached.map((h) => h.version ?? 'nothing'))
+  return [
+    ...(versions.size > 1 ? [`hosts run different versions: ${[...versions].join(', ')}`] : []),
+    ...(versions.size === 1 && runs.size > 1 ? ['hosts run different bytes under one version'] : []),
+    ...told(
+      hosts.filter((h) => h.error),
+      'could not be asked',
+    ),
+    ...told(
+      reached.filter((h) => h.version === undefined),
+      'without a release',
+    ),
+    ...told(
+      reached.filter((h) => h.health === 'failing'),
+      'not healthy',
+    ),
+    ...told(
+      reached.filter((h) => h.state !== undefined && h.state !== 'verified'),
+      'not on a verified release',
+    ),
+  ]
+}
+
+function told(found: readonly HostStatus[], text: string): string[] {
+  return found.length === 0 ? [] : [`${count(found.length, 'host')} ${text}`]
+}
+
+function statusLines(hosts: readonly HostStatus[], problems: readonly string[], view: View): readonly string[] {
+  const rows = hosts.map((h): Cell[] => [
+    h.host,
+    h.error ? { text: 'not reached', paint: 'red' } : (h.version ?? 'nothing'),
+    stateCell(h),
+    h.since === undefined ? '' : ago(h.since, view.now),
+    h.by ?? '',
+    healthCell(h),
+    h.freeBytes === undefined ? '' : size(h.freeBytes),
+    lockText(h),
+  ])
+  const summary = problems.map((problem) => view.style.yellow(problem))
+  return [...table(COLUMNS, rows, view), ...unreachedLines(hosts, view), ...summary]
+}
+
+function stateCell({ state }: HostStatus): Cell {
+  if (state === undefined) return ''
+  return {
+    text: state,
+    paint: state === 'verified' ? 'green' : state === 'live' || state === 'staged' ? 'yellow' : 'red',
+  }
+}
+
+function healthCell({ health, healthSaid, error }: HostStatus): Cell {
+  if (error || health === undefined) return ''
+  if (health === 'not checked') return { text: health, paint: 'dim' }
+  const said = healthSaid === undefined || healthSaid === '' ? '' : `: ${healthSaid}`
+  return { text: `${health}${said}`, paint: health === 'ok' ? 'green' : 'red' }
+}
+
+function lockText({ lock }: HostStatus): string {
+  if (!lock) return ''
+  return `${lock.doing} by ${lock.user}${lock.expired ? ' (dead)' : ''}`
+}

@@ -1,0 +1,190 @@
+/**
+ * argv -> command -> exit code. The only place that reads the process (arguments, environment, streams, signals) and the only
+ * `process.exit`. The first signal aborts the run, which cleans up, puts back and unlocks; the second one exits at once.
+ */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Answer, Context } from './commands/command.ts'
+import { identify } from './commands/identity.ts'
+import { COMMANDS } from './commands/index.ts'
+import { parseCommandLine, type Globals, type Parsed } from './commands/program.ts'
+import { exitCode, ShipError } from './errors.ts'
+import { openPrompts } from './ui/prompt.ts'
+import { chooseLook, openRenderer } from './ui/render.ts'
+import type { Out, Renderer, Screen } from './ui/renderer.ts'
+import { styleWith, wantsColor } from './ui/style.ts'
+
+/** A wrapper such as npx passes a signal on that the terminal sent already: two within this time are one. */
+const SAME_SIGNAL_MS = 400
+const SIGNALS = { SIGINT: 'sigint', SIGTERM: 'sigterm', SIGHUP: 'sigterm' } as const
+
+type Chosen = Extract<Parsed, { readonly kind: 'run' }>
+
+/** Runs ship with the arguments of this process and ends it. */
+export async function main(): Promise<void> {
+  quietWhenReaderLeft()
+  const code = await run(process.argv.slice(2))
+  // A connection or an agent that lingers must not keep the command from ending.
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const early = earlyGlobals(argv)
+  try {
+    const parsed = parseCommandLine(argv, COMMANDS, {
+      version: ownVersion(),
+      out: (text) => process.stdout.write(text),
+      err: (text) => process.stderr.write(text),
+      columns: Math.min(process.stdout.columns ?? 80, 120),
+    })
+    if (parsed.kind === 'done') return parsed.exitCode
+    return await runCommand(parsed)
+  } catch (error) {
+    const renderer = await rendererFor(early)
+    await renderer.end({ command: 'ship', exitCode: exitCode(error), error })
+    return exitCode(error)
+  }
+}
+
+async function runCommand({ command, input, globals }: Chosen): Promise<number> {
+  // Libraries that draw look at the environment themselves.
+  if (!globals.color) process.env['NO_COLOR'] = '1'
+  const renderer = await rendererFor(globals)
+  const controller = new AbortController()
+  listenToSignals(controller, renderer)
+  const { signal } = controller
+  const context = contextFor(globals, renderer, signal)
+  const answer = await answerOf(async () => {
+    const { run: work } = await command.load()
+    return work(input, context)
+  }, signal)
+  const code = answer.error === undefined ? 0 : exitCode(answer.error)
+  await renderer.end({ command: command.name, exitCode: code, ...answer })
+  return code
+}
+
+/** What the command answers, or its error as an answer. What breaks because of a signal is told as that signal. */
+async function answerOf(work: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  const reason = (): unknown => signal.reason
+  try {
+    const answer = await work()
+    // A defect in a callback is one even when the command went well all the same.
+    return signal.aborted && !(reason() instanceof ShipError) ? { error: reason(), ...answer } : answer
+  } catch (error) {
+    return { error: signal.aborted && !(error instanceof ShipError) ? reason() : error }
+  }
+}
+
+function contextFor(globals: Globals, renderer: Renderer, signal: AbortSignal): Context {
+  const screen = screenFor(globals)
+  const interactive = process.stdin.isTTY && screen.err.isTTY && !globals.json
+  const { emit } = renderer
+  return {
+    io: { emit, signal, ...identify(process.env) },
+    cwd: resolve(globals.cwd ?? '.'),
+    env: process.env,
+    config: globals.config,
+    environment: globals.environment,
+    verbose: globals.verbose,
+    yes: globals.yes,
+    prompts: openPrompts({ input: process.stdin, output: process.stderr, interactive, yes: globals.yes, signal }),
+    settle: () => renderer.settle(),
+    say: (lines) => {
+      const view = { style: screen.errStyle, width: screen.err.columns, now: screen.now() }
+      screen.err.write(`${lines(view).join('\n')}\n`)
+    },
+  }
+}
+
+function listenToSignals(controller: AbortController, renderer: Renderer): void {
+  let first: { readonly at: number } | undefined
+  const end = (code: number, message: string): void => {
+    renderer.abandon()
+    process.stderr.write(`${message}\n`)
+    process.exit(code)
+  }
+  for (const [name, reason] of Object.entries(SIGNALS)) {
+    process.on(name, () => {
+      if (!first) {
+        first = { at: performance.now() }
+        controller.abort(new ShipError(reason, `interrupted by ${name}`))
+        return
+      }
+      if (performance.now() - first.at < SAME_SIGNAL_MS) return
+      end(
+        reason === 'sigint' ? 130 : 143,
+        'error: interrupted again, so nothing was cleaned up: hosts may hold a lock and half-sent files\n' +
+          '  next:  ship status shows them; the next command takes a dead lock over and clears what is left',
+      )
+    })
+  }
+  // A defect somewhere in a callback: the run is aborted, so that it puts back and unlocks like after a signal.
+  const onDefect = (error: unknown): void => {
+    if (controller.signal.aborted) return
+    controller.abort(error)
+    setTimeout(() => end(1, `defect: ${String(error)}`), 60_000).unref()
+  }
+  process.on('uncaughtException', onDefect)
+  process.on('unhandledRejection', onDefect)
+}
+
+async function rendererFor(globals: Globals): Promise<Renderer> {
+  const screen = screenFor(globals)
+  return openRenderer(chooseLook(globals, { isTTY: screen.err.isTTY, env: process.env }), screen)
+}
+
+function screenFor(globals: Globals): Screen {
+  const color = globals.color ? undefined : false
+  const out = outOf(process.stdout)
+  const err = outOf(process.stderr)
+  return {
+    out,
+    err,
+    outStyle: styleWith(wantsColor(out.isTTY, process.env, color)),
+    errStyle: styleWith(wantsColor(err.isTTY, process.env, color)),
+    verbose: globals.verbose,
+    now: () => Date.now(),
+  }
+}
+
+function outOf(stream: NodeJS.WriteStream): Out {
+  return { write: (text) => stream.write(text), isTTY: stream.isTTY, columns: stream.columns ?? 80 }
+}
+
+/** A reader that left (`ship releases | head -1`) wants no more; a run that is under way goes on in silence. */
+function quietWhenReaderLeft(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+}
+
+/** How to show a mistake on the command line itself. */
+function earlyGlobals(argv: readonly string[]): Globals {
+  const has = (...names: string[]): boolean => names.some((name) => argv.includes(name))
+  return {
+    environment: undefined,
+    config: undefined,
+    cwd: undefined,
+    json: has('--json'),
+    // A mistake has no progress to show, and no live list to load.
+    quiet: true,
+    verbose: has('-v', '--verbose'),
+    color: !has('--no-color'),
+    yes: false,
+  }
+}
+
+/** The version in package.json: one folder up in a checkout, two in the package. */
+function ownVersion(): string {
+  for (const path of ['../package.json', '../../package.json']) {
+    try {
+      const parsed: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))
+      if (parsed !== null && typeof parsed === 'object' && 'version' in parsed) return String(parsed.version)
+    } catch {
+      continue
+    }
+  }
+  return 'unknown'
+}
