@@ -8,26 +8,20 @@
 import type { ListrTask, ListrTaskWrapper, DefaultRenderer, SimpleRenderer } from 'listr2'
 import { board, rowText, sectionText, type Change, type Row, type Section } from './board.ts'
 import { writeEnding } from './ending.ts'
+import { feed, type Feed } from './feed.ts'
 import { tails } from './logs.ts'
 import { warningLines } from './lines.ts'
 import type { Renderer, Screen } from './renderer.ts'
 
-/** Above this many hosts, those at work are counted in the title and only the failed ones keep a row. */
+/** Above this many hosts, those at work are counted in the title and only failed ones have a row, the first of them. */
 const MANY_HOSTS = 8
+const FAILED_ROWS = 20
 const TICK_MS = 100
 const SHOW_CURSOR = '\u001B[?25h'
 
 type Task = ListrTask<object, typeof DefaultRenderer, typeof SimpleRenderer>
 type Wrapper = ListrTaskWrapper<object, typeof DefaultRenderer, typeof SimpleRenderer>
 type Lib = typeof import('listr2')
-
-/** A list that grows while it is read. */
-interface Feed<T> {
-  push(item: T): void
-  end(): void
-  /** The next item that nobody took yet; undefined after the end. */
-  next(): Promise<T | undefined>
-}
 
 interface Drawing {
   readonly steps: Feed<Shown>
@@ -63,7 +57,7 @@ export async function liveRenderer(screen: Screen): Promise<Renderer> {
       drawing.steps.push(shown)
     }
     const { row } = change
-    if (!shown.ends.has(row)) {
+    if (!shown.ends.has(row) && wantsRow(shown, row)) {
       shown.ends.set(row, Promise.withResolvers())
       if (row.host !== undefined) shown.hosts.push(row)
     }
@@ -111,9 +105,13 @@ export async function liveRenderer(screen: Screen): Promise<Renderer> {
 
 function draw(lib: Lib, screen: Screen): Drawing {
   const steps = feed<Shown>()
-  const list = new lib.Listr<object>([], {
-    renderer: 'default',
-    fallbackRendererCondition: false,
+  // listr2 looks at stdout to see whether there is a terminal; ours is stderr, whatever stdout is.
+  class OnStderr extends lib.DefaultRenderer {
+    static override nonTTY = true as unknown as false
+  }
+  const { red, green, yellow, dim } = screen.errStyle
+  const list = new lib.Listr<object, typeof OnStderr>([], {
+    renderer: OnStderr,
     concurrent: true,
     exitOnError: false,
     registerSignalListeners: false,
@@ -121,7 +119,14 @@ function draw(lib: Lib, screen: Screen): Drawing {
       formatOutput: 'truncate',
       logger: new lib.ListrLogger({ processOutput: new lib.ProcessOutput(process.stderr, process.stderr) }),
       icon: { COMPLETED_WITH_FAILED_SUBTASKS: lib.figures.cross },
-      color: { COMPLETED_WITH_FAILED_SUBTASKS: (icon = '') => screen.errStyle.red(icon) },
+      color: {
+        PENDING: (icon = '') => yellow(icon),
+        WAITING: (icon = '') => dim(icon),
+        COMPLETED: (icon = '') => green(icon),
+        SKIPPED_WITH_COLLAPSE: (icon = '') => yellow(icon),
+        FAILED: (icon = '') => red(icon),
+        COMPLETED_WITH_FAILED_SUBTASKS: (icon = '') => red(icon),
+      },
     },
   })
   list.add(chain(steps, (shown) => sectionTask(shown, screen)))
@@ -151,9 +156,15 @@ function sectionTask(shown: Shown, screen: Screen): Task {
   }
 }
 
+/** A list of hundreds would be slow to draw and too long to read. */
+function wantsRow({ section, ends }: Shown, row: Row): boolean {
+  if (row.host === undefined || section.rows.length <= MANY_HOSTS) return true
+  return row.state === 'failed' && ends.size < MANY_HOSTS + FAILED_ROWS
+}
+
 function rowTask(row: Row, shown: Shown, screen: Screen): Task {
   return {
-    title: rowText(row, screen.now()),
+    title: shown.section.rows.length > MANY_HOSTS ? '' : rowText(row, screen.now()),
     async task(_, wrapper) {
       shown.titles.set(row, wrapper)
       await shown.ends.get(row)?.promise
@@ -168,7 +179,7 @@ function end(row: Row | undefined, wrapper: Wrapper, text: string): void {
   wrapper.title = text
   if (row?.state === 'failed') throw new Error(text)
   if (row?.state === 'skipped') wrapper.skip(text)
-  if (row?.state === 'running') wrapper.skip(`${text}  not finished`)
+  if (row?.state === 'running' && text !== '') wrapper.skip(`${text}  not finished`)
 }
 
 function retitle(shown: Shown, now: number): void {
@@ -200,34 +211,6 @@ function chain<T>(items: Feed<T>, taskOf: (item: T) => Task): Task {
       const item = await items.next()
       if (item === undefined) return undefined
       return wrapper.newListr([taskOf(item), chain(items, taskOf)], { concurrent: true, exitOnError: false })
-    },
-  }
-}
-
-function feed<T>(first?: T, rest?: Feed<T>): Feed<T> {
-  const items: T[] = first === undefined ? [] : [first]
-  let ended = false
-  let waiting = Promise.withResolvers<void>()
-  const wake = (): void => {
-    waiting.resolve()
-    waiting = Promise.withResolvers()
-  }
-  return {
-    push(item) {
-      items.push(item)
-      wake()
-    },
-    end() {
-      ended = true
-      wake()
-    },
-    async next() {
-      const item = items.shift()
-      if (item !== undefined) return item
-      if (rest) return rest.next()
-      if (ended) return undefined
-      await waiting.promise
-      return this.next()
     },
   }
 }

@@ -1,0 +1,70 @@
+/** The real command line as a child process, under the project's own Node, with a clean environment. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const ROOT = join(import.meta.dirname, '../..')
+export const SHIP = join(ROOT, 'bin/ship.js')
+const OWN_NODE = join(ROOT, 'node_modules/.bin/node')
+export const NODE = existsSync(OWN_NODE) ? OWN_NODE : process.execPath
+
+export interface ShipOptions {
+  readonly cwd?: string
+  /** Added to PATH and HOME; nothing else of this process is passed on. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly input?: string
+  /** Gets the child once it runs, to send it signals. */
+  readonly onStart?: (child: { readonly pid: number; kill(signal: NodeJS.Signals): void }) => void
+}
+
+export interface ShipResult {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs `ship` with arguments; a string is split at spaces. Resolves whatever the exit code. */
+export function ship(args: string | readonly string[], options: ShipOptions = {}): Promise<ShipResult> {
+  return runNode([SHIP, ...wordsOf(args)], options)
+}
+
+/** The same on a terminal of 80 columns, by script(1): stdin, stdout and stderr are one pty, so `stdout` holds all of it. */
+export function shipOnTerminal(args: string | readonly string[], options: ShipOptions = {}): Promise<ShipResult> {
+  return onTerminal([NODE, SHIP, ...wordsOf(args)], options)
+}
+
+/** Whether script(1) is there. */
+export const HAS_TERMINAL = existsSync('/usr/bin/script')
+
+export function onTerminal(argv: readonly string[], options: ShipOptions = {}): Promise<ShipResult> {
+  const line = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
+  const env = { TERM: 'xterm-256color', SHELL: '/bin/sh', ...options.env }
+  return run('/usr/bin/script', ['-qec', `stty cols 80 rows 24; exec ${line}`, '/dev/null'], { ...options, env })
+}
+
+export function runNode(argv: readonly string[], options: ShipOptions = {}): Promise<ShipResult> {
+  return run(NODE, argv, options)
+}
+
+function wordsOf(args: string | readonly string[]): readonly string[] {
+  return typeof args === 'string' ? args.split(' ').filter((word) => word !== '') : args
+}
+
+function run(file: string, argv: readonly string[], options: ShipOptions): Promise<ShipResult> {
+  return new Promise((resolve, reject) => {
+    const { PATH = '', HOME = '' } = process.env
+    const child = spawn(file, argv, { cwd: options.cwd ?? ROOT, env: { PATH, HOME, ...options.env } })
+    const out: Buffer[] = []
+    const err: Buffer[] = []
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+    child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+    child.on('error', reject)
+    child.on('close', (code, signal) =>
+      resolve({ code, signal, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
+    )
+    if (options.input !== undefined || !file.endsWith('script')) child.stdin.end(options.input ?? '')
+    const { pid } = child
+    if (pid !== undefined) options.onStart?.({ pid, kill: (signal) => void child.kill(signal) })
+  })
+}
