@@ -131,8 +131,8 @@ function addGlobals(commander: Commander): void {
 }
 
 function answersNo(command: Command): string | undefined {
-  if (command.options?.some((o) => o.flags === '--exit-code')) return 'with --exit-code: hosts differ or are not well'
-  return command.name === 'verify' ? 'with -e: something differs' : undefined
+  if (command.options?.some((o) => o.flags === '--exit-code')) return '--exit-code: hosts differ or are not well'
+  return command.name === 'verify' ? 'something differs' : undefined
 }
 
 function inputOf(args: readonly string[], values: Values): Input {

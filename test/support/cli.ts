@@ -13,6 +13,8 @@ export interface ShipOptions {
   /** Added to PATH and HOME; nothing else of this process is passed on. */
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
+  /** The input is typed when the output holds this; without it, at once. */
+  readonly when?: string
   /** Gets the child once it runs, to send it signals. */
   readonly onStart?: (child: { readonly pid: number; kill(signal: NodeJS.Signals): void }) => void
 }
@@ -57,13 +59,21 @@ function run(file: string, argv: readonly string[], options: ShipOptions): Promi
     const child = spawn(file, argv, { cwd: options.cwd ?? ROOT, env: { PATH, HOME, ...options.env } })
     const out: Buffer[] = []
     const err: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+    let waiting = options.when
+    child.stdout.on('data', (chunk: Buffer) => {
+      out.push(chunk)
+      if (waiting === undefined || !Buffer.concat(out).includes(waiting)) return
+      waiting = undefined
+      child.stdin.end(options.input)
+    })
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
     child.on('error', reject)
     child.on('close', (code, signal) =>
       resolve({ code, signal, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
     )
-    if (options.input !== undefined || !file.endsWith('script')) child.stdin.end(options.input ?? '')
+    // An end of input would end what runs in a terminal.
+    const typesAtOnce = options.when === undefined && (options.input !== undefined || !file.endsWith('script'))
+    if (typesAtOnce) child.stdin.end(options.input ?? '')
     const { pid } = child
     if (pid !== undefined) options.onStart?.({ pid, kill: (signal) => void child.kill(signal) })
   })

@@ -42,8 +42,10 @@ test('a host ahead of the others does not end their step', () => {
 })
 
 const batch = (host: string): readonly Event[] => [
-  ...[started('switch', host), finished('switch', host)],
-  ...[started('gate', host), finished('gate', host)],
+  started('switch', host),
+  finished('switch', host),
+  started('gate', host),
+  finished('gate', host),
 ]
 
 test('the next batch gets a section of its own', () => {
