@@ -121,17 +121,13 @@ test.each<[string, readonly Partial<HostStatus>[], readonly string[]]>([
   expect(problemsOf(hosts.map((parts, i) => ({ ...well, host: `h${i}`, ...parts })))).toEqual(problems)
 })
 
+const record = (version: string, state: ReleaseRecord['state']) => ({ version, state, digest: version, pinned: false })
+
 function held(...records: unknown[]): { releases: ReleaseRecord[]; foreign: string[] } {
   return { releases: records as ReleaseRecord[], foreign: [] }
 }
 
 test('releases that hosts hold alike are one row', () => {
-  const record = (version: string, state: ReleaseRecord['state']) => ({
-    version,
-    state,
-    digest: version,
-    pinned: false,
-  })
   const live = '1.4.2' as Version
   const rows = releaseRows([
     { host: 'a', live, ...held(record('1.4.2', 'verified'), record('1.4.1', 'verified')) },
@@ -145,7 +141,7 @@ test('releases that hosts hold alike are one row', () => {
 })
 
 function line(run: string, at: string, outcome: HistoryLine['outcome']): HistoryLine {
-  return { schema: 1, at, run, by: 'me', action: 'release', version: '1.4.2' as Version, from: null, outcome }
+  return { schema: 1, at, run, by: 'me', action: 'release', version: '1.4.2', from: null, outcome }
 }
 
 test('history merges what a run did alike, in the order of time', () => {

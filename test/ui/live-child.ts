@@ -43,6 +43,7 @@ if (how === 'interrupt') {
   })
   await renderer.end({ command: 'release', exitCode: 0, text: () => ['the answer'] })
 }
+if (how === 'cpu') process.stdout.write(`cpu=${Math.round(process.cpuUsage().user / 1000)}\n`)
 
 async function onHosts(step: string, work: (host: string, i: number) => Promise<string | undefined>): Promise<void> {
   await Promise.all(

@@ -38,6 +38,15 @@ describe.skipIf(!HAS_TERMINAL)('live list', () => {
     expect(wrapped).toBe(false)
   })
 
+  test('drawing hundreds of hosts costs little', async () => {
+    const cpuOf = async (hosts: number): Promise<number> => {
+      const { stdout } = await onTerminal([NODE, CHILD, String(hosts), 'cpu'])
+      return Number(/cpu=(\d+)/.exec(stdout)?.[1])
+    }
+    // Measured: 0.2 s for 3 hosts, 0.36 s for 300; with a row for each host 3.1 s.
+    expect((await cpuOf(300)) / (await cpuOf(3))).toBeLessThan(5)
+  })
+
   test('it is drawn on stderr, also when stdout is piped away', async () => {
     const line = `'${NODE}' '${CHILD}' 3 | sed 's/^/piped: /'`
     const { stdout } = await onTerminal(['sh', '-c', line])
