@@ -1,0 +1,91 @@
+/** Finds the configuration upward from a folder, reads it in any of its forms, and checks it. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { parseDocument } from 'yaml'
+import { messageOf, ShipError } from '../errors.ts'
+import { parseAppName, type AppName } from '../names.ts'
+import { explain } from './explain.ts'
+import { placeText } from './locate.ts'
+import { importModule } from './modules.ts'
+import { configSchema, type Config } from './schema.ts'
+
+const FILE = /^ship\.config\.(ts|mts|js|mjs|json|yaml|yml)$/
+
+export interface Project {
+  /** Folder of the configuration; paths in it are relative to this. */
+  readonly dir: string
+  readonly file: string
+  readonly name: AppName
+  readonly config: Config
+  /** What the user wrote, after functions and promises, before defaults: where values come from. */
+  readonly written: unknown
+}
+
+export interface LoadOptions {
+  readonly cwd: string
+  /** Instead of looking upward. */
+  readonly configFile?: string | undefined
+}
+
+/** Rejects with reason `config`, with file, line and column where they are known. */
+export async function loadProject({ cwd, configFile }: LoadOptions): Promise<Project> {
+  const file = configFile === undefined ? findUpward(cwd) : resolve(cwd, configFile)
+  if (!existsSync(file)) throw new ShipError('config', `"${configFile}" does not exist`)
+  const shown = relative(cwd, file) || file
+  const written = withoutFree(await read(file, shown))
+  const source = { file: shown, text: readFileSync(file, 'utf8') }
+  const parsed = configSchema.safeParse(written, { reportInput: true })
+  if (!parsed.success) throw explain(parsed.error.issues, configSchema, source)
+  return { dir: dirname(file), file, name: parseAppName(parsed.data.name), config: parsed.data, written }
+}
+
+/** Upward to the root of the file system, but not out of a repository. */
+function findUpward(cwd: string): string {
+  for (let dir = resolve(cwd); ; dir = dirname(dir)) {
+    const found = existsSync(dir) ? readdirSync(dir).filter((name) => FILE.test(name)) : []
+    const [first] = found
+    if (found.length > 1) {
+      throw new ShipError('config', `"${dir}" has ${found.length} configurations: ${found.toSorted().join(', ')}`, {
+        next: ['keep one, or name it with --config'],
+      })
+    }
+    if (first !== undefined) return join(dir, first)
+    if (dirname(dir) === dir || existsSync(join(dir, '.git'))) break
+  }
+  throw new ShipError('config', `no ship.config.{ts,mts,js,mjs,json,yaml,yml} in "${cwd}" or above`, {
+    next: ['write one: see the README, or name it with --config FILE'],
+  })
+}
+
+async function read(file: string, shown: string): Promise<unknown> {
+  if (/\.(json|ya?ml)$/.test(file)) return readData(file, shown)
+  const exported = await importModule(file)
+  if (typeof exported !== 'function') return exported
+  try {
+    return await (exported as () => unknown)()
+  } catch (error) {
+    throw error instanceof ShipError ? error : new ShipError('config', `${shown} threw: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** JSON by the YAML reader too, for its positions; what only YAML allows is still refused in a .json file. */
+function readData(file: string, shown: string): unknown {
+  const text = readFileSync(file, 'utf8')
+  const document = parseDocument(text, { prettyErrors: false, version: '1.2' })
+  const [error] = document.errors
+  if (error) throw new ShipError('config', `${placeText(shown, text, error.pos[0])}  ${error.message.split('\n')[0]}`)
+  if (!file.endsWith('.json')) return document.toJS({ maxAliasCount: 100 })
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new ShipError('config', `${shown}  ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** Keys that start with `x-` are the user's own. */
+function withoutFree(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutFree)
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
+  const kept = Object.entries(value).filter(([key]) => !key.startsWith('x-'))
+  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutFree(inner)]))
+}

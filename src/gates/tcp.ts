@@ -1,0 +1,32 @@
+/** Asks whether something accepts connections at an address, as seen from the host. */
+import { z } from 'zod'
+import { messageOf, throwIfAborted } from '../errors.ts'
+import { escapeControls } from '../names.ts'
+import type { Gate } from './gate.ts'
+
+const ADDRESS = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]+)):(\d{1,5})$/
+
+const options = z.strictObject({
+  tcp: z.string().regex(ADDRESS, 'is not an address; write "127.0.0.1:8080"').describe('host:port as seen from the host'),
+})
+
+export const tcp: Gate<z.output<typeof options>> = {
+  key: 'tcp',
+  options,
+  describe: ({ tcp: address }) => `tcp ${address} accepts connections`,
+  async probe(host, asked, signal) {
+    const [, six, name, port] = ADDRESS.exec(asked.tcp) ?? []
+    try {
+      const socket = await host.dial(six ?? name ?? '', Number(port), signal)
+      socket.destroy()
+      return { ok: true, said: 'connected' }
+    } catch (error) {
+      throwIfAborted(signal)
+      const message = messageOf(error)
+      if (/administratively prohibited/i.test(message)) {
+        return { ok: false, said: 'the host forbids forwarding (AllowTcpForwarding): use an exec check' }
+      }
+      return { ok: false, said: /refused/i.test(message) ? 'connection refused' : escapeControls(message).slice(0, 200) }
+    }
+  },
+}
