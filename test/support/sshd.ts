@@ -1,0 +1,211 @@
+/**
+ * A real sshd on a loopback address of its own, without PAM, for the user who runs the tests. Ends only processes that it started:
+ * its listener, and what descends from it.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { generateKey, type KeyType } from './keys.ts'
+
+const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd', '/usr/bin/sshd'].find((path) => existsSync(path))
+
+/** Whether a server can be started here. */
+export const HAS_SSHD = SSHD !== undefined
+
+export const SSHD_PORT = 2222
+
+export interface SshdOptions {
+  /** Existing empty folder for keys, configuration and log. */
+  readonly dir: string
+  /** Public keys that may log in, as lines. */
+  readonly authorizedKeys: readonly string[]
+  /** Default: one ed25519 key. */
+  readonly hostKeyTypes?: readonly KeyType[]
+  /** Further lines of sshd_config; they come first, so they win. */
+  readonly config?: readonly string[]
+  /** Default: a free one. */
+  readonly address?: string
+}
+
+export interface Sshd {
+  readonly address: string
+  readonly port: number
+  readonly user: string
+  readonly dir: string
+  /** Public host keys, "ssh-ed25519 AAAA...". */
+  readonly hostKeys: readonly string[]
+  /** Lines for known_hosts. */
+  knownHosts(): string
+  /** What sshd wrote so far. */
+  log(): string
+  /** Cuts the connections that are open, with all they run; new ones are accepted. */
+  cut(): Promise<void>
+  /** Stops accepting; connections that are open go on. */
+  refuse(): Promise<void>
+  /** Ends all of it, at once. */
+  kill(): Promise<void>
+  /** The same as `kill`, for the end of a test. */
+  stop(): Promise<void>
+  /** Starts again at the same address with the same keys, or with new host keys. */
+  restart(options?: { readonly newHostKeys?: boolean; readonly config?: readonly string[] }): Promise<void>
+}
+
+/** Starts a server; resolves when it accepts connections. */
+export async function startSshd(options: SshdOptions): Promise<Sshd> {
+  const { dir } = options
+  mkdirSync(dir, { recursive: true })
+  const types = options.hostKeyTypes ?? ['ed25519']
+  const makeKeys = (): string[] => types.map((type) => generateKey(join(dir, `host_${type}`), { type }).publicKey)
+  let hostKeys = makeKeys()
+  let extra = options.config ?? []
+  writeFileSync(join(dir, 'authorized_keys'), `${options.authorizedKeys.join('\n')}\n`)
+  // Needed by a server of root; a plain user's server does without.
+  if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
+
+  const run: Running = { child: undefined, log: '' }
+  const address = await listen(run, options, (at) => configOf({ dir, address: at, types, extra }))
+  const kill = (): Promise<void> => endAll(run, 'everything')
+  return {
+    address,
+    port: SSHD_PORT,
+    user: userInfo().username,
+    dir,
+    get hostKeys() {
+      return hostKeys
+    },
+    knownHosts: () => hostKeys.map((key) => `[${address}]:${SSHD_PORT} ${key}\n`).join(''),
+    log: () => run.log,
+    cut: () => endAll(run, 'connections'),
+    refuse: () => endAll(run, 'listener'),
+    kill,
+    stop: kill,
+    async restart({ newHostKeys = false, config } = {}) {
+      await kill()
+      if (newHostKeys) hostKeys = makeKeys()
+      extra = config ?? extra
+      await listen(run, { ...options, address }, (at) => configOf({ dir, address: at, types, extra }))
+    },
+  }
+}
+
+interface Running {
+  child: ChildProcess | undefined
+  log: string
+}
+
+interface ConfigParts {
+  readonly dir: string
+  readonly address: string
+  readonly types: readonly KeyType[]
+  readonly extra: readonly string[]
+}
+
+function configOf({ dir, address, types, extra }: ConfigParts): string {
+  return [
+    ...extra,
+    `ListenAddress ${address}`,
+    `Port ${SSHD_PORT}`,
+    ...types.map((type) => `HostKey ${join(dir, `host_${type}`)}`),
+    `AuthorizedKeysFile ${join(dir, 'authorized_keys')}`,
+    'PidFile none',
+    'StrictModes no',
+    'UsePAM no',
+    'PasswordAuthentication no',
+    'KbdInteractiveAuthentication no',
+    'PermitRootLogin prohibit-password',
+    'PrintMotd no',
+    'MaxStartups 200',
+    'LogLevel VERBOSE',
+    'Subsystem sftp internal-sftp',
+    '',
+  ].join('\n')
+}
+
+/** Tries addresses until one is free: test files run side by side. */
+async function listen(run: Running, options: SshdOptions, config: (address: string) => string): Promise<string> {
+  const tries = options.address === undefined ? freeAddresses() : Array<string>(40).fill(options.address)
+  let refused = ''
+  for (const address of tries) {
+    const file = join(options.dir, 'sshd_config')
+    writeFileSync(file, config(address))
+    const started = await start(run, file)
+    if (started === undefined) return address
+    refused = started
+    if (!/address already in use/i.test(refused)) break
+    // The same address may still be held by what was killed a moment ago.
+    if (options.address !== undefined) await sleep(50)
+  }
+  throw new Error(`sshd did not start: ${refused}`)
+}
+
+let next = (process.pid * 131) % 64_000
+
+function* freeAddresses(): Generator<string> {
+  for (let tries = 0; tries < 200; tries++) {
+    next = (next + 1) % 64_000
+    yield `127.77.${Math.floor(next / 250)}.${(next % 250) + 2}`
+  }
+}
+
+/** Undefined when it listens, or what it said before it ended. */
+function start(run: Running, config: string): Promise<string | undefined> {
+  if (SSHD === undefined) throw new Error('there is no sshd: install openssh-server')
+  const child = spawn(SSHD, ['-D', '-e', '-f', config], { stdio: ['ignore', 'ignore', 'pipe'] })
+  run.child = child
+  // A test that dies leaves no server behind.
+  const end = (): void => void child.kill('SIGKILL')
+  process.once('exit', end)
+  child.once('exit', () => process.off('exit', end))
+  let said = ''
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', () => resolve(said))
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+      run.log += chunk.toString()
+      if (/Server listening on/.test(said)) resolve(undefined)
+    })
+  })
+}
+
+async function endAll(run: Running, which: 'everything' | 'connections' | 'listener'): Promise<void> {
+  const { child } = run
+  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  // Collected first: those whose parent dies belong to init from then on.
+  const connections = which === 'listener' ? [] : descendants(child.pid)
+  const gone = new Promise((resolve) => child.once('exit', resolve))
+  if (which !== 'connections') child.kill('SIGKILL')
+  for (const pid of connections) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It ended by itself.
+    }
+  }
+  if (which !== 'connections') await gone
+}
+
+/** Processes that descend from one, from /proc. */
+function descendants(pid: number): number[] {
+  const children = new Map<number, number[]>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      const parent = Number(/^\d+ \(.*\) \S (\d+) /s.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1])
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)])
+    } catch {
+      continue
+    }
+  }
+  const all: number[] = []
+  const visit = (of: number): void => {
+    for (const child of children.get(of) ?? []) {
+      all.push(child)
+      visit(child)
+    }
+  }
+  visit(pid)
+  return all
+}
