@@ -1,0 +1,143 @@
+/**
+ * One ssh connection. A verifier of the host's key is a required argument: the library accepts every key unless it is told otherwise.
+ * Nagle's delay is off (up to 36 times faster here), only publickey is offered, and dead links are noticed within seconds.
+ */
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import ssh2, { type Client, type ConnectConfig } from 'ssh2'
+import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
+import { describeAgent, type Identities } from './keys.ts'
+import type { SshOptions } from './options.ts'
+
+export interface Verifier {
+  /** Undefined: the key is the host's. Otherwise why it is not accepted. */
+  readonly verify: (key: Buffer) => ShipError | undefined
+  /** Key types to ask the host for first. */
+  readonly keyTypes: readonly string[]
+}
+
+export interface ConnectRequest {
+  readonly options: SshOptions
+  readonly verifier: Verifier
+  readonly identities: Identities
+  /** A connection through a jump host, instead of TCP. */
+  readonly through?: Duplex | undefined
+  readonly signal: AbortSignal
+}
+
+/** Missed answers to a question every 5 s after which a link counts as dead. */
+const KEEPALIVE_MS = 5000
+const KEEPALIVE_MISSES = 3
+/** sshd drops new connections at random when many come at once (MaxStartups); another try soon succeeds. */
+const TRIES = 4
+
+/** Connects and authenticates. Rejects with reason `unreachable`, `auth` or `host-key`. */
+export async function connectSsh(request: ConnectRequest): Promise<Client> {
+  for (let attempt = 1; ; attempt++) {
+    throwIfAborted(request.signal)
+    try {
+      return await connectOnce(request)
+    } catch (error) {
+      const dropped = error instanceof ShipError && error.cause instanceof Error && isDrop(error.cause)
+      if (!dropped || attempt === TRIES || request.through) throw error
+      await sleep(200 * attempt + Math.random() * 300 * attempt)
+    }
+  }
+}
+
+function connectOnce({ options, verifier, identities, through, signal }: ConnectRequest): Promise<Client> {
+  return new Promise((resolve, reject) => {
+    const client = new ssh2.Client()
+    let refused: ShipError | undefined
+    const abort = (): void => fail(signal.reason)
+    const settle = (): void => signal.removeEventListener('abort', abort)
+    const fail = (error: unknown): void => {
+      settle()
+      client.destroy()
+      reject(error instanceof Error ? error : new Error(String(error)))
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    client.on('connect', () => client.setNoDelay(true))
+    client.on('ready', () => {
+      settle()
+      resolve(client)
+    })
+    client.on('error', (error: Error & { level?: string }) => {
+      if (refused) fail(refused)
+      else if (error.level === 'client-authentication') void authError(options, identities).then(fail)
+      else fail(unreachable(options, error))
+    })
+    client.on('close', () => fail(refused ?? unreachable(options, new Error('connection closed before it was ready'))))
+    client.connect({
+      ...(through ? { sock: through as NonNullable<ConnectConfig['sock']> } : { host: options.hostname, port: options.port }),
+      username: options.user,
+      readyTimeout: options.connectTimeoutMs,
+      keepaliveInterval: KEEPALIVE_MS,
+      keepaliveCountMax: KEEPALIVE_MISSES,
+      hostVerifier: (key: Buffer) => {
+        refused = verifier.verify(key)
+        return refused === undefined
+      },
+      algorithms: {
+        cipher: { prepend: ['aes128-gcm@openssh.com'], append: [], remove: [] },
+        ...(verifier.keyTypes.length > 0 ? { serverHostKey: preferred(verifier.keyTypes) } : {}),
+      },
+      authHandler: offers(options, identities),
+    })
+  })
+}
+
+type AuthHandler = NonNullable<ConnectConfig['authHandler']>
+
+/** Each key once, the agent first; never "none" or a password, which cost a round trip or a secret. */
+function offers({ user }: SshOptions, identities: Identities): AuthHandler {
+  const all = [
+    ...(identities.agent === undefined ? [] : [{ type: 'agent' as const, username: user, agent: identities.agent }]),
+    ...identities.keys.map(({ key }) => ({ type: 'publickey' as const, username: user, key })),
+  ]
+  const queue = [...all]
+  return ((_left: unknown, _partial: unknown, next: (offer: unknown) => void) => {
+    next(queue.shift() ?? false)
+  }) as AuthHandler
+}
+
+/** Types as the library names them: an rsa key in known_hosts stands for its newer signatures too. */
+function preferred(types: readonly string[]): NonNullable<NonNullable<ConnectConfig['algorithms']>['serverHostKey']> {
+  const supported = new Set(['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'])
+  const wanted = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type])).filter((type) => supported.has(type))
+  return (wanted.length > 0 ? wanted : [...supported]) as ReturnType<typeof preferred>
+}
+
+async function authError(options: SshOptions, identities: Identities): Promise<ShipError> {
+  const { agent, keys, problems } = identities
+  const tried = [
+    agent === undefined ? 'no agent (SSH_AUTH_SOCK is not set)' : await describeAgent(agent),
+    ...keys.map((k) => `${k.title}: refused by the host`),
+    ...problems,
+  ]
+  return new ShipError('auth', `${options.user}@${options.hostname} accepts none of the keys that were offered`, {
+    details: tried,
+    state: 'nothing was changed on any host',
+    next: [`try the same by hand: ssh -p ${options.port} ${options.user}@${options.hostname} true`, `on the host: is the public key in ~${options.user}/.ssh/authorized_keys?`],
+  })
+}
+
+function unreachable(options: SshOptions, error: Error & { code?: string; level?: string }): ShipError {
+  const where = `${options.hostname} port ${options.port}`
+  const state = 'nothing was changed on any host'
+  const words: Record<string, readonly [string, string]> = {
+    ECONNREFUSED: [`nothing listens at ${where} (connection refused)`, 'is sshd running there, and is this its port?'],
+    EHOSTUNREACH: [`no route to ${where}`, 'is the network or the VPN up?'],
+    ENETUNREACH: [`no route to ${where}`, 'is the network or the VPN up?'],
+    ENOTFOUND: [`the name "${options.hostname}" is not known`, 'is it spelt right, and known to DNS or ~/.ssh/config?'],
+    EAI_AGAIN: [`the name "${options.hostname}" could not be looked up`, 'does name resolution work here?'],
+    ETIMEDOUT: [`no answer from ${where}`, 'is the host up, and does a firewall let this machine in?'],
+  }
+  const timedOut = error.level === 'client-timeout'
+  const [message, next] = words[timedOut ? 'ETIMEDOUT' : (error.code ?? '')] ?? [`${where} closed the connection: ${messageOf(error)}`, 'see the log of sshd on the host']
+  return new ShipError('unreachable', message, { state, next: [next], cause: error })
+}
+
+function isDrop(error: Error & { code?: string }): boolean {
+  return error.code === 'ECONNRESET' || /closed before it was ready|before handshake|Connection lost/i.test(error.message)
+}

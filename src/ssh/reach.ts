@@ -1,0 +1,68 @@
+/** A host of the configuration -> one authenticated connection, through its jump hosts, each of them verified like any host. */
+import type { Duplex } from 'node:stream'
+import type { Client } from 'ssh2'
+import { ShipError } from '../errors.ts'
+import { connectSsh } from './connect.ts'
+import { collectIdentities } from './keys.ts'
+import { jumpTarget, resolveOptions, type SshOptions, type Target } from './options.ts'
+import { hostVerifier } from './verify.ts'
+
+export interface Connection {
+  readonly client: Client
+  readonly options: SshOptions
+  /** Ends the connection and those to its jump hosts. */
+  close(): void
+}
+
+/** More hops than this are a loop in ~/.ssh/config. */
+const MAX_JUMPS = 8
+
+/** Connects. `pins` are the host's keys from the configuration. Rejects with reason `unreachable`, `auth` or `host-key`. */
+export async function reach(target: Target, pins: readonly string[], signal: AbortSignal): Promise<Connection> {
+  return hop(target, { pins, signal, depth: 0 })
+}
+
+interface HopContext {
+  readonly pins: readonly string[]
+  readonly signal: AbortSignal
+  readonly depth: number
+}
+
+async function hop(target: Target, { pins, signal, depth }: HopContext): Promise<Connection> {
+  if (depth > MAX_JUMPS) throw new ShipError('config', `the jump hosts of "${target.address}" lead in a circle`)
+  const { env } = process
+  const options = await resolveOptions(target, env, signal)
+  const [identities, verifier] = await Promise.all([collectIdentities(options, env), hostVerifier(options, pins)])
+  const before = await jumpChain(options.jumps, target.knownHosts, signal, depth)
+  try {
+    const through = before ? await dial(before.client, options.hostname, options.port) : undefined
+    const client = await connectSsh({ options, verifier, identities, through, signal })
+    const close = (): void => {
+      client.end()
+      before?.close()
+    }
+    return { client, options, close }
+  } catch (error) {
+    before?.close()
+    throw error
+  }
+}
+
+/** The last jump host, reached through those before it. */
+async function jumpChain(jumps: readonly string[], knownHosts: string | undefined, signal: AbortSignal, depth: number): Promise<Connection | undefined> {
+  const last = jumps.at(-1)
+  if (last === undefined) return undefined
+  const rest = jumps.slice(0, -1).join(',')
+  const target = { ...jumpTarget(last, knownHosts), ...(rest === '' ? {} : { proxyJump: rest }) }
+  return hop(target, { pins: [], signal, depth: depth + 1 })
+}
+
+/** A TCP connection from the far end of a connection. */
+export function dial(client: Client, address: string, port: number): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    client.forwardOut('127.0.0.1', 0, address, port, (error, channel) => {
+      if (error) reject(error)
+      else resolve(channel)
+    })
+  })
+}
