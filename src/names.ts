@@ -12,7 +12,7 @@ type Branded<B extends string> = string & { readonly [brand]: B }
 export type AppName = Branded<'AppName'>
 /** What a user calls a host in output and `--hosts`: letters, digits, `.`, `_`, `-`, `:` and brackets. */
 export type HostName = Branded<'HostName'>
-/** A path inside a tree: relative, `/` between segments, no empty, `.` or `..` segment, no control character. */
+/** A path inside a tree: relative, `/` between segments, no empty, `.` or `..` segment, no control character or backslash. */
 export type RelPath = Branded<'RelPath'>
 /** Fencing token of one lock holder: 32 hexadecimal characters. */
 export type Token = Branded<'Token'>
@@ -49,6 +49,8 @@ export function relPathProblem(text: string): string | undefined {
   if (text.startsWith('/')) return 'is absolute'
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what is looked for
   if (/[\u0000-\u001f\u007f]/.test(text)) return 'holds a control character'
+  // sha256sum of GNU escapes it, that of BusyBox does not: no list of sums would read alike on every host.
+  if (text.includes('\\')) return 'holds a backslash'
   if (!text.isWellFormed()) return 'is not valid Unicode'
   const segments = text.split('/')
   if (segments.some((s) => s === '' || s === '.')) return 'has an empty or "." segment'
