@@ -12,7 +12,8 @@ const options = z.strictObject({
 export const exec: Gate<z.output<typeof options>> = {
   key: 'exec',
   options,
-  describe: ({ exec: command }) => `exec ${escapeControls(typeof command === 'string' ? command : command.join(' '))} ends with 0`,
+  describe: ({ exec: command }) =>
+    `exec ${escapeControls(typeof command === 'string' ? command : command.join(' '))} ends with 0`,
   async probe(host, { exec: command }, signal) {
     const argv = typeof command === 'string' ? ['sh', '-c', command] : command
     const { code, signal: by, stdout, stderr } = await host.run(argv, { signal, maxOutputBytes: 64 * 1024 })

@@ -12,7 +12,9 @@ import { escapeControls } from '../names.ts'
 import type { Gate, GateHost, ProbeAnswer } from './gate.ts'
 
 const options = z.strictObject({
-  http: z.url({ protocol: /^https?$/, error: 'is not a URL; write "http://127.0.0.1:8080/healthz"' }).describe('URL as seen from the host'),
+  http: z
+    .url({ protocol: /^https?$/, error: 'is not a URL; write "http://127.0.0.1:8080/healthz"' })
+    .describe('URL as seen from the host'),
   expect: z
     .union([z.int().min(100).max(599), z.array(z.int().min(100).max(599)).min(1)])
     .optional()
@@ -42,7 +44,9 @@ export const http: Gate<Options> = {
       socket = await host.dial(url.hostname.replace(/^\[|\]$/g, ''), port, signal)
     } catch (error) {
       throwIfAborted(signal)
-      return /administratively prohibited/i.test(messageOf(error)) ? curl(host, asked, signal) : { ok: false, said: plain(messageOf(error)) }
+      return /administratively prohibited/i.test(messageOf(error))
+        ? curl(host, asked, signal)
+        : { ok: false, said: plain(messageOf(error)) }
     }
     try {
       const { status, body } = await ask(url, socket, asked, signal)
@@ -59,11 +63,17 @@ export const http: Gate<Options> = {
 function judge({ expect, body: wanted }: Options, status: number, body: string): ProbeAnswer {
   const good = expect === undefined ? status >= 200 && status < 400 : [expect].flat().includes(status)
   if (!good) return { ok: false, said: `${status}${firstLine(body)}` }
-  if (wanted !== undefined && !body.includes(wanted)) return { ok: false, said: `${status} without "${escapeControls(wanted)}"` }
+  if (wanted !== undefined && !body.includes(wanted))
+    return { ok: false, said: `${status} without "${escapeControls(wanted)}"` }
   return { ok: true, said: String(status) }
 }
 
-function ask(url: URL, socket: Duplex, { headers, insecure }: Options, signal: AbortSignal): Promise<{ status: number; body: string }> {
+function ask(
+  url: URL,
+  socket: Duplex,
+  { headers, insecure }: Options,
+  signal: AbortSignal,
+): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:'
     const verified = { rejectUnauthorized: !insecure }
@@ -100,7 +110,15 @@ async function readBody(response: IncomingMessage): Promise<string> {
 /** The same question by the host's curl. */
 async function curl(host: GateHost, asked: Options, signal: AbortSignal): Promise<ProbeAnswer> {
   const headers = Object.entries(asked.headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const flags = ['-s', '-S', '--max-filesize', String(MAX_BODY), '-w', '\n%{http_code}', ...(asked.insecure ? ['-k'] : [])]
+  const flags = [
+    '-s',
+    '-S',
+    '--max-filesize',
+    String(MAX_BODY),
+    '-w',
+    '\n%{http_code}',
+    ...(asked.insecure ? ['-k'] : []),
+  ]
   const { code, stdout, stderr } = await host.run(['curl', ...flags, ...headers, '--', asked.http], { signal })
   if (code === 127 || code === 126) {
     return { ok: false, said: 'the host forbids forwarding (AllowTcpForwarding) and has no curl: use an exec check' }

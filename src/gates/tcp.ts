@@ -7,7 +7,10 @@ import type { Gate } from './gate.ts'
 const ADDRESS = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]+)):(\d{1,5})$/
 
 const options = z.strictObject({
-  tcp: z.string().regex(ADDRESS, 'is not an address; write "127.0.0.1:8080"').describe('host:port as seen from the host'),
+  tcp: z
+    .string()
+    .regex(ADDRESS, 'is not an address; write "127.0.0.1:8080"')
+    .describe('host:port as seen from the host'),
 })
 
 export const tcp: Gate<z.output<typeof options>> = {
@@ -26,7 +29,10 @@ export const tcp: Gate<z.output<typeof options>> = {
       if (/administratively prohibited/i.test(message)) {
         return { ok: false, said: 'the host forbids forwarding (AllowTcpForwarding): use an exec check' }
       }
-      return { ok: false, said: /refused/i.test(message) ? 'connection refused' : escapeControls(message).slice(0, 200) }
+      return {
+        ok: false,
+        said: /refused/i.test(message) ? 'connection refused' : escapeControls(message).slice(0, 200),
+      }
     }
   },
 }

@@ -34,25 +34,51 @@ export async function scanHostKey(host: Host, signal: AbortSignal): Promise<Show
     shown = key
     return new ShipError('host-key', 'only looking')
   }
-  const request = { options, verifier: { verify, keyTypes: [] }, identities: { agent: undefined, keys: [], problems: [] }, signal }
+  const request = {
+    options,
+    verifier: { verify, keyTypes: [] },
+    identities: { agent: undefined, keys: [], problems: [] },
+    signal,
+  }
   await connectSsh(request).catch((error: unknown) => {
     if (!shown) throw error
   })
   if (!shown) throw new ShipError('unreachable', `${options.hostname} showed no host key`)
   const alias = options.keyAlias
   const name = knownName({ name: alias, port: options.port })
-  return { host: host.name, name, port: options.port, alias, type: keyType(shown), fingerprint: fingerprint(shown), key: shown.toString('base64') }
+  return {
+    host: host.name,
+    name,
+    port: options.port,
+    alias,
+    type: keyType(shown),
+    fingerprint: fingerprint(shown),
+    key: shown.toString('base64'),
+  }
 }
 
 /** Adds keys to a file, atomically. With `replace`, lines of changed hosts go first. */
-export async function pinHostKeys(file: string, keys: readonly ShownKey[], options: { readonly replace: boolean }): Promise<Pinned> {
+export async function pinHostKeys(
+  file: string,
+  keys: readonly ShownKey[],
+  options: { readonly replace: boolean },
+): Promise<Pinned> {
   const text = await readFile(file, 'utf8').catch(() => '')
   const lines = parseKnownHosts(text, file)
-  const judged = keys.map((key) => ({ key, found: verdict(lines, { name: key.alias, port: key.port }, Buffer.from(key.key, 'base64')) }))
+  const judged = keys.map((key) => ({
+    key,
+    found: verdict(lines, { name: key.alias, port: key.port }, Buffer.from(key.key, 'base64')),
+  }))
   const known = judged.filter((j) => j.found.kind === 'ok').map((j) => j.key)
   const changed = judged.filter((j) => j.found.kind === 'changed' || j.found.kind === 'revoked').map((j) => j.key)
-  const added = judged.filter((j) => j.found.kind === 'unknown' || (options.replace && j.found.kind === 'changed')).map((j) => j.key)
-  const gone = new Set(options.replace ? judged.flatMap((j) => (j.found.kind === 'changed' ? j.found.expected.map((k) => k.line) : [])) : [])
+  const added = judged
+    .filter((j) => j.found.kind === 'unknown' || (options.replace && j.found.kind === 'changed'))
+    .map((j) => j.key)
+  const gone = new Set(
+    options.replace
+      ? judged.flatMap((j) => (j.found.kind === 'changed' ? j.found.expected.map((k) => k.line) : []))
+      : [],
+  )
   const kept = text.split('\n').filter((line, index) => !gone.has(index + 1) && line !== '')
   if (added.length > 0) {
     await mkdir(dirname(file), { recursive: true })

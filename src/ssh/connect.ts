@@ -69,7 +69,9 @@ function connectOnce({ options, verifier, identities, through, signal }: Connect
     })
     client.on('close', () => fail(refused ?? unreachable(options, new Error('connection closed before it was ready'))))
     client.connect({
-      ...(through ? { sock: through as NonNullable<ConnectConfig['sock']> } : { host: options.hostname, port: options.port }),
+      ...(through
+        ? { sock: through as NonNullable<ConnectConfig['sock']> }
+        : { host: options.hostname, port: options.port }),
       username: options.user,
       readyTimeout: options.connectTimeoutMs,
       keepaliveInterval: KEEPALIVE_MS,
@@ -103,8 +105,18 @@ function offers({ user }: SshOptions, identities: Identities): AuthHandler {
 
 /** Types as the library names them: an rsa key in known_hosts stands for its newer signatures too. */
 function preferred(types: readonly string[]): NonNullable<NonNullable<ConnectConfig['algorithms']>['serverHostKey']> {
-  const supported = new Set(['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'])
-  const wanted = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type])).filter((type) => supported.has(type))
+  const supported = new Set([
+    'ssh-ed25519',
+    'ecdsa-sha2-nistp256',
+    'ecdsa-sha2-nistp384',
+    'ecdsa-sha2-nistp521',
+    'rsa-sha2-512',
+    'rsa-sha2-256',
+    'ssh-rsa',
+  ])
+  const wanted = types
+    .flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type]))
+    .filter((type) => supported.has(type))
   return (wanted.length > 0 ? wanted : [...supported]) as ReturnType<typeof preferred>
 }
 
@@ -118,7 +130,10 @@ async function authError(options: SshOptions, identities: Identities): Promise<S
   return new ShipError('auth', `${options.user}@${options.hostname} accepts none of the keys that were offered`, {
     details: tried,
     state: 'nothing was changed on any host',
-    next: [`try the same by hand: ssh -p ${options.port} ${options.user}@${options.hostname} true`, `on the host: is the public key in ~${options.user}/.ssh/authorized_keys?`],
+    next: [
+      `try the same by hand: ssh -p ${options.port} ${options.user}@${options.hostname} true`,
+      `on the host: is the public key in ~${options.user}/.ssh/authorized_keys?`,
+    ],
   })
 }
 
@@ -134,10 +149,15 @@ function unreachable(options: SshOptions, error: Error & { code?: string; level?
     ETIMEDOUT: [`no answer from ${where}`, 'is the host up, and does a firewall let this machine in?'],
   }
   const timedOut = error.level === 'client-timeout'
-  const [message, next] = words[timedOut ? 'ETIMEDOUT' : (error.code ?? '')] ?? [`${where} closed the connection: ${messageOf(error)}`, 'see the log of sshd on the host']
+  const [message, next] = words[timedOut ? 'ETIMEDOUT' : (error.code ?? '')] ?? [
+    `${where} closed the connection: ${messageOf(error)}`,
+    'see the log of sshd on the host',
+  ]
   return new ShipError('unreachable', message, { state, next: [next], cause: error })
 }
 
 function isDrop(error: Error & { code?: string }): boolean {
-  return error.code === 'ECONNRESET' || /closed before it was ready|before handshake|Connection lost/i.test(error.message)
+  return (
+    error.code === 'ECONNRESET' || /closed before it was ready|before handshake|Connection lost/i.test(error.message)
+  )
 }

@@ -41,11 +41,15 @@ export async function collectIdentities(options: SshOptions, env: Env): Promise<
   for (const file of options.identityFiles) {
     const text = await readFile(file, 'utf8').catch((error: unknown) => {
       // ssh's default names need not exist; one that was named must.
-      if (options.identitiesOnly || !isMissing(error)) problems.push(`key ${file}: ${isMissing(error) ? 'does not exist' : 'cannot be read'}`)
+      if (options.identitiesOnly || !isMissing(error))
+        problems.push(`key ${file}: ${isMissing(error) ? 'does not exist' : 'cannot be read'}`)
     })
     if (text === undefined) continue
     const { mode } = await stat(file)
-    if ((mode & 0o077) !== 0) problems.push(`key ${file}: mode 0${(mode & 0o777).toString(8)} lets others read it; ssh would refuse it (chmod 600)`)
+    if ((mode & 0o077) !== 0)
+      problems.push(
+        `key ${file}: mode 0${(mode & 0o777).toString(8)} lets others read it; ssh would refuse it (chmod 600)`,
+      )
     take(`key ${file}`, text)
   }
   const agent = options.identitiesOnly && keys.length > 0 ? undefined : options.agent
@@ -59,7 +63,12 @@ export function describeAgent(socket: string): Promise<string> {
     ssh2.createAgent(socket).getIdentities((error, keys) => {
       clearTimeout(late)
       if (error) resolve(`the agent at ${socket} does not answer: ${error.message}`)
-      else resolve(keys && keys.length > 0 ? `the agent offers ${keys.length} ${keys.length === 1 ? 'key' : 'keys'}` : 'the agent has no keys')
+      else
+        resolve(
+          keys && keys.length > 0
+            ? `the agent offers ${keys.length} ${keys.length === 1 ? 'key' : 'keys'}`
+            : 'the agent has no keys',
+        )
     })
   })
 }
@@ -70,8 +79,13 @@ function parseKey(text: string, passphrase: string | undefined): ParsedKey | str
   const parsed = ssh2.utils.parseKey(mended, passphrase)
   const key = Array.isArray(parsed) ? parsed[0] : parsed
   if (key instanceof Error) {
-    if (/no passphrase given|Encrypted/i.test(key.message)) return 'is encrypted; put its passphrase into SHIP_KEY_PASSPHRASE, or the key into an agent'
-    if (/bad (passphrase|decrypt)|integrity check|Malformed OpenSSH private key/i.test(key.message) && passphrase !== undefined) return 'the passphrase in SHIP_KEY_PASSPHRASE does not open it'
+    if (/no passphrase given|Encrypted/i.test(key.message))
+      return 'is encrypted; put its passphrase into SHIP_KEY_PASSPHRASE, or the key into an agent'
+    if (
+      /bad (passphrase|decrypt)|integrity check|Malformed OpenSSH private key/i.test(key.message) &&
+      passphrase !== undefined
+    )
+      return 'the passphrase in SHIP_KEY_PASSPHRASE does not open it'
     return `is not a private key that can be read (${escapeControls(key.message)})`
   }
   if (!key) return 'holds no key'

@@ -40,7 +40,11 @@ export function parseKnownHosts(text: string, file: string): KnownKey[] {
 }
 
 /** What the lines say of a key that a host showed. */
-export function verdict(known: readonly KnownKey[], host: { readonly name: string; readonly port: number }, key: Buffer): Verdict {
+export function verdict(
+  known: readonly KnownKey[],
+  host: { readonly name: string; readonly port: number },
+  key: Buffer,
+): Verdict {
   const mine = known.filter((k) => k.matches(knownName(host)))
   const shown = key.toString('base64')
   const revoked = mine.find((k) => k.marker === 'revoked' && k.key === shown)
@@ -53,7 +57,10 @@ export function verdict(known: readonly KnownKey[], host: { readonly name: strin
 }
 
 /** Key types known for a host, so that it is asked for one of them. */
-export function knownTypes(known: readonly KnownKey[], host: { readonly name: string; readonly port: number }): string[] {
+export function knownTypes(
+  known: readonly KnownKey[],
+  host: { readonly name: string; readonly port: number },
+): string[] {
   return [...new Set(known.filter((k) => k.marker === undefined && k.matches(knownName(host))).map((k) => k.type))]
 }
 
@@ -80,7 +87,9 @@ function matcher(names: string): (name: string) => boolean {
     const [, salt = '', digest] = hashed
     return (name) => createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === digest
   }
-  const patterns = names.split(',').map((text) => ({ negated: text.startsWith('!'), test: globPattern(text.replace(/^!/, '')) }))
+  const patterns = names
+    .split(',')
+    .map((text) => ({ negated: text.startsWith('!'), test: globPattern(text.replace(/^!/, '')) }))
   return (name) => {
     const hits = patterns.filter(({ test }) => test.test(name))
     return hits.length > 0 && !hits.some(({ negated }) => negated)

@@ -44,7 +44,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 /** Resolves a target. `env.SHIP_SSH_CONFIG` names a configuration file instead of the user's. */
 export async function resolveOptions(target: Target, env: Env, signal: AbortSignal): Promise<SshOptions> {
   for (const name of [target.address, ...(target.user === undefined ? [] : [target.user])]) {
-    if (!NAME.test(name)) throw new ShipError('config', `"${escapeControls(name)}" is not a host or user that ssh is called with`)
+    if (!NAME.test(name))
+      throw new ShipError('config', `"${escapeControls(name)}" is not a host or user that ssh is called with`)
   }
   const lines = await askSsh(target, env, signal)
   const all = (key: string): string[] => lines.filter((l) => l.key === key).map((l) => l.value)
@@ -60,7 +61,10 @@ export async function resolveOptions(target: Target, env: Env, signal: AbortSign
     identityFiles: target.identityFile === undefined ? all('identityfile').map(expandHome) : [target.identityFile],
     identitiesOnly: target.identityFile !== undefined || one('identitiesonly') === 'yes',
     agent,
-    knownHostsFiles: target.knownHosts === undefined ? knownHostsFiles(one('userknownhostsfile'), one('globalknownhostsfile')) : [target.knownHosts],
+    knownHostsFiles:
+      target.knownHosts === undefined
+        ? knownHostsFiles(one('userknownhostsfile'), one('globalknownhostsfile'))
+        : [target.knownHosts],
     jumps: jump === undefined || jump === 'none' ? [] : jump.split(','),
     connectTimeoutMs: timeoutOf(one('connecttimeout')),
   }
@@ -69,9 +73,15 @@ export async function resolveOptions(target: Target, env: Env, signal: AbortSign
 /** `user@host:port` of a jump as a target of its own. */
 export function jumpTarget(text: string, knownHosts: string | undefined): Target {
   const match = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(text)
-  if (!match) throw new ShipError('config', `"${escapeControls(text)}" is not a jump host`, { next: ['write user@host:port'] })
+  if (!match)
+    throw new ShipError('config', `"${escapeControls(text)}" is not a jump host`, { next: ['write user@host:port'] })
   const [, user, host = '', port] = match
-  return { address: host.replace(/^\[|\]$/g, ''), user, port: port === undefined ? undefined : Number(port), knownHosts }
+  return {
+    address: host.replace(/^\[|\]$/g, ''),
+    user,
+    port: port === undefined ? undefined : Number(port),
+    knownHosts,
+  }
 }
 
 interface Line {
@@ -106,7 +116,8 @@ async function askSsh(target: Target, env: Env, signal: AbortSignal): Promise<Li
 
 function agentOf(identityAgent: string | undefined, env: Env): string | undefined {
   if (identityAgent === 'none') return undefined
-  const socket = identityAgent === undefined || identityAgent === 'SSH_AUTH_SOCK' ? env['SSH_AUTH_SOCK'] : expandHome(identityAgent)
+  const socket =
+    identityAgent === undefined || identityAgent === 'SSH_AUTH_SOCK' ? env['SSH_AUTH_SOCK'] : expandHome(identityAgent)
   return socket === '' ? undefined : socket
 }
 

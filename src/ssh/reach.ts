@@ -49,7 +49,12 @@ async function hop(target: Target, { pins, signal, depth }: HopContext): Promise
 }
 
 /** The last jump host, reached through those before it. */
-async function jumpChain(jumps: readonly string[], knownHosts: string | undefined, signal: AbortSignal, depth: number): Promise<Connection | undefined> {
+async function jumpChain(
+  jumps: readonly string[],
+  knownHosts: string | undefined,
+  signal: AbortSignal,
+  depth: number,
+): Promise<Connection | undefined> {
   const last = jumps.at(-1)
   if (last === undefined) return undefined
   const rest = jumps.slice(0, -1).join(',')

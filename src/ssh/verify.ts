@@ -15,7 +15,9 @@ export async function hostVerifier(options: SshOptions, pins: readonly string[])
 
 /** All lines of the files that exist. */
 export async function readKnownHosts(files: readonly string[]): Promise<KnownKey[]> {
-  const texts = await Promise.all(files.map(async (file) => ({ file, text: await readFile(file, 'utf8').catch(() => '') })))
+  const texts = await Promise.all(
+    files.map(async (file) => ({ file, text: await readFile(file, 'utf8').catch(() => '') })),
+  )
   return texts.flatMap(({ file, text }) => parseKnownHosts(text, file))
 }
 
@@ -27,15 +29,22 @@ function againstFiles(key: Buffer, known: readonly KnownKey[], options: SshOptio
   if (found.kind === 'ok') return undefined
   const state = 'nothing was changed on any host'
   if (found.kind === 'unknown') {
-    const note = found.certificateOnly ? ['known_hosts names a certificate authority for it, and host certificates are not supported'] : []
+    const note = found.certificateOnly
+      ? ['known_hosts names a certificate authority for it, and host certificates are not supported']
+      : []
     return new ShipError('host-key', `the host key of ${name} is not known`, {
       state,
       details: [shown, ...note, `looked in ${options.knownHostsFiles.join(', ')}`],
-      next: ['compare the fingerprint with what the host says of itself (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then: ship trust'],
+      next: [
+        'compare the fingerprint with what the host says of itself (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then: ship trust',
+      ],
     })
   }
   if (found.kind === 'revoked') {
-    return new ShipError('host-key', `the host key of ${name} is revoked`, { state, details: [shown, `by ${found.by.file}:${found.by.line}`] })
+    return new ShipError('host-key', `the host key of ${name} is revoked`, {
+      state,
+      details: [shown, `by ${found.by.file}:${found.by.line}`],
+    })
   }
   return new ShipError('host-key', `the host key of ${name} has changed; somebody may be in between`, {
     state,
@@ -58,6 +67,11 @@ function againstPins(key: Buffer, pins: readonly string[], options: SshOptions):
 
 /** Pins of full keys say their type; a fingerprint does not. */
 function pinTypes(pins: readonly string[]): string[] {
-  const types = pins.flatMap((pin) => pin.split(/\s+/).filter((word) => /^(ssh|ecdsa)-/.test(word)).slice(0, 1))
+  const types = pins.flatMap((pin) =>
+    pin
+      .split(/\s+/)
+      .filter((word) => /^(ssh|ecdsa)-/.test(word))
+      .slice(0, 1),
+  )
   return types.length === pins.length ? [...new Set(types)] : []
 }

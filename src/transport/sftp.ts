@@ -72,7 +72,12 @@ async function openFiles(client: Client): Promise<SftpClient> {
   return files
 }
 
-function exec(client: Client, script: Script, options: ExecOptions, lost: () => ShipError | undefined): Promise<RunResult> {
+function exec(
+  client: Client,
+  script: Script,
+  options: ExecOptions,
+  lost: () => ShipError | undefined,
+): Promise<RunResult> {
   return new Promise((resolve, reject) => {
     try {
       throwIfAborted(options.signal)
@@ -92,7 +97,12 @@ function exec(client: Client, script: Script, options: ExecOptions, lost: () => 
 }
 
 /** Follows a running script to its end. */
-function follow(channel: ClientChannel, script: Script, options: ExecOptions, lost: () => ShipError | undefined): Promise<RunResult> {
+function follow(
+  channel: ClientChannel,
+  script: Script,
+  options: ExecOptions,
+  lost: () => ShipError | undefined,
+): Promise<RunResult> {
   const started = performance.now()
   const max = options.maxOutputBytes ?? MAX_OUTPUT
   const stdout = collect(channel, max, options.onStdout)
@@ -103,7 +113,8 @@ function follow(channel: ClientChannel, script: Script, options: ExecOptions, lo
     const finish = (): void => {
       clearTimeout(late)
       options.signal.removeEventListener('abort', abort)
-      if (options.signal.aborted) reject(options.signal.reason instanceof Error ? options.signal.reason : new Error('aborted'))
+      if (options.signal.aborted)
+        reject(options.signal.reason instanceof Error ? options.signal.reason : new Error('aborted'))
       else if (!ended && !timedOut) {
         reject(lost() ?? new ShipError('unreachable', `the connection was lost during "${script.name}"`))
       } else {
