@@ -174,8 +174,9 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'trust',
     summary: 'show the host keys and pin them',
+    about: 'Keys go into the known-hosts file of the configuration, else into ~/.ssh/known_hosts.',
     group: 'Keep house',
-    options: CHOOSE_HOSTS,
+    options: [...CHOOSE_HOSTS, { flags: '--replace', summary: 'also replace keys that changed' }],
     examples: [['ship trust -e production', 'compare before you say yes']],
     exits: [4],
     load: () => import('./trust.ts'),

@@ -34,3 +34,8 @@ export interface ArchiveEntry {
 
 /** Called once per entry in archive order; `content` is present for files and must be consumed before the promise resolves. */
 export type EntryVisitor = (entry: ArchiveEntry, content: AsyncIterable<Buffer> | undefined) => Promise<void>
+
+/** File name of a bundle without its extension: `shop-1.4.2-linux-x64`, or `shop-1.4.2` when any platform will do. */
+export function bundleName({ name, version, platform }: Manifest): string {
+  return platform === 'any' ? `${name}-${version}` : `${name}-${version}-${platform}`
+}

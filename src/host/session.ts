@@ -215,8 +215,8 @@ export interface HostSession {
   unlock(lease: Lease, options: VerbOptions): Promise<void>
   /** The last lines of the journal, oldest first. */
   history(limit: number, options: VerbOptions): Promise<readonly HistoryLine[]>
-  /** The manifest of a release as it lies on the host; undefined when there is none. */
-  manifest(version: Version, options: VerbOptions): Promise<unknown>
+  /** Text of a release's manifest as it lies on the host; undefined when there is none. It is data of unknown origin. */
+  manifest(version: Version, options: VerbOptions): Promise<string | undefined>
   /** Runs a program in `deployTo` or below it. */
   readonly run: Runner
   dial: (address: string, port: number, signal: AbortSignal) => Promise<import('node:stream').Duplex>

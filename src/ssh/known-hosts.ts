@@ -39,34 +39,43 @@ export function parseKnownHosts(text: string, file: string): KnownKey[] {
   })
 }
 
-/** What the lines say of a key that a host showed. */
-export function verdict(
-  known: readonly KnownKey[],
-  host: { readonly name: string; readonly port: number },
-  key: Buffer,
-): Verdict {
-  const mine = known.filter((k) => k.matches(knownName(host)))
+/**
+ * What the lines say of a key that a host showed. `names`: as the host stands in known_hosts, and then names under which a key counts
+ * as well when the first is not there, but under which another key means nothing (as for ssh: a line without a port).
+ */
+export function verdict(known: readonly KnownKey[], names: readonly string[], key: Buffer): Verdict {
+  const [first = '', ...others] = names
+  const found = judge(known, first, key)
+  if (found.kind !== 'unknown') return found
+  const elsewhere = others.map((name) => judge(known, name, key))
+  return elsewhere.find((v) => v.kind === 'revoked') ?? elsewhere.find((v) => v.kind === 'ok') ?? found
+}
+
+function judge(known: readonly KnownKey[], name: string, key: Buffer): Verdict {
+  const mine = known.filter((k) => k.matches(name))
   const shown = key.toString('base64')
   const revoked = mine.find((k) => k.marker === 'revoked' && k.key === shown)
   if (revoked) return { kind: 'revoked', by: revoked }
   const plain = mine.filter((k) => k.marker === undefined)
   if (plain.some((k) => k.key === shown)) return { kind: 'ok' }
-  // A host may have keys of several types: one of another type than those known is unknown, not changed.
+  // A key of a type that is not known is a change too: the host is asked for the known types first.
   if (plain.length > 0) return { kind: 'changed', expected: plain }
   return { kind: 'unknown', certificateOnly: mine.some((k) => k.marker === 'cert-authority') }
 }
 
 /** Key types known for a host, so that it is asked for one of them. */
-export function knownTypes(
-  known: readonly KnownKey[],
-  host: { readonly name: string; readonly port: number },
-): string[] {
-  return [...new Set(known.filter((k) => k.marker === undefined && k.matches(knownName(host))).map((k) => k.type))]
+export function knownTypes(known: readonly KnownKey[], names: readonly string[]): string[] {
+  for (const name of names) {
+    const types = known.filter((k) => k.marker === undefined && k.matches(name)).map((k) => k.type)
+    if (types.length > 0) return [...new Set(types)]
+  }
+  return []
 }
 
-/** The name under which a host stands in known_hosts. */
-export function knownName({ name, port }: { readonly name: string; readonly port: number }): string {
-  return port === 22 ? name : `[${name}]:${port}`
+/** The names of a host in known_hosts, see `verdict`. */
+export function knownNames(host: string, port: number): string[] {
+  const name = host.toLowerCase()
+  return port === 22 ? [name] : [`[${name}]:${port}`, name]
 }
 
 /** `SHA256:...` as ssh prints it. */

@@ -2,11 +2,12 @@
  * How the user's own `ssh` would reach a host: `ssh -G` resolves Include, Match, ProxyJump and the rest. Without an ssh program only
  * what the configuration says counts. Strictness is not asked about: host keys are always checked.
  */
-import { homedir, userInfo } from 'node:os'
+import { homedir, hostname as localName, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { escapeControls } from '../names.ts'
 import { runLocal } from '../process.ts'
+import { knownNames } from './known-hosts.ts'
 
 /** What the configuration of ship says of a host; it wins over ssh's. */
 export interface Target {
@@ -14,6 +15,8 @@ export interface Target {
   readonly port?: number | undefined
   readonly user?: string | undefined
   readonly identityFile?: string | undefined
+  /** Tried after those that ssh names: the target's identity, for its jump hosts. */
+  readonly spareIdentityFile?: string | undefined
   readonly knownHosts?: string | undefined
   readonly proxyJump?: string | undefined
 }
@@ -22,8 +25,8 @@ export interface SshOptions {
   readonly hostname: string
   readonly port: number
   readonly user: string
-  /** Name to look up in known_hosts. */
-  readonly keyAlias: string
+  /** Names to look up in known_hosts, see `verdict`. */
+  readonly knownNames: readonly string[]
   readonly identityFiles: readonly string[]
   /** Only the named identities, not all that an agent has. */
   readonly identitiesOnly: boolean
@@ -40,47 +43,79 @@ type Env = Readonly<Record<string, string | undefined>>
 /** The class of names that reach a program's argument list; a leading dash would be an option. */
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._:%@-]*$/
 const CONNECT_TIMEOUT_MS = 10_000
+/** `Match exec` in the user's configuration may take its time. */
+const SSH_TIMEOUT_MS = 30_000
+/** Where there is no ssh to ask. */
+const DEFAULT_IDENTITIES = ['~/.ssh/id_ed25519', '~/.ssh/id_ecdsa', '~/.ssh/id_rsa']
+const DEFAULT_KNOWN_HOSTS = '~/.ssh/known_hosts ~/.ssh/known_hosts2'
+const GLOBAL_KNOWN_HOSTS = '/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2'
 
-/** Resolves a target. `env.SHIP_SSH_CONFIG` names a configuration file instead of the user's. */
+/** Resolves a target. `env.SHIP_SSH_CONFIG` names a configuration file instead of the user's. Rejects with reason `config`. */
 export async function resolveOptions(target: Target, env: Env, signal: AbortSignal): Promise<SshOptions> {
-  for (const name of [target.address, ...(target.user === undefined ? [] : [target.user])]) {
-    if (!NAME.test(name))
-      throw new ShipError('config', `"${escapeControls(name)}" is not a host or user that ssh is called with`)
-  }
+  checkNames(target)
   const lines = await askSsh(target, env, signal)
   const all = (key: string): string[] => lines.filter((l) => l.key === key).map((l) => l.value)
   const one = (key: string): string | undefined => all(key)[0]
   const hostname = one('hostname') ?? target.address
+  const port = target.port ?? Number(one('port') ?? 22)
+  const user = target.user ?? one('user') ?? userInfo().username
   const jump = target.proxyJump ?? one('proxyjump')
-  const agent = agentOf(one('identityagent'), env)
+  if (jump === undefined) refuseProxyCommand(target, one('proxycommand'))
+  const alias = one('hostkeyalias')
+  const path = (text: string): string => expand(text, { hostname, port, user, address: target.address })
   return {
     hostname,
-    port: target.port ?? Number(one('port') ?? 22),
-    user: target.user ?? one('user') ?? userInfo().username,
-    keyAlias: one('hostkeyalias') ?? hostname,
-    identityFiles: target.identityFile === undefined ? all('identityfile').map(expandHome) : [target.identityFile],
+    port,
+    user,
+    knownNames: alias === undefined ? knownNames(hostname, port) : [alias.toLowerCase()],
+    identityFiles: identityFiles(target, lines.length === 0 ? DEFAULT_IDENTITIES : all('identityfile')).map(path),
     identitiesOnly: target.identityFile !== undefined || one('identitiesonly') === 'yes',
-    agent,
-    knownHostsFiles:
-      target.knownHosts === undefined
-        ? knownHostsFiles(one('userknownhostsfile'), one('globalknownhostsfile'))
-        : [target.knownHosts],
+    agent: agentOf(one('identityagent'), env, path),
+    knownHostsFiles: knownHostsFiles(target, one('userknownhostsfile'), one('globalknownhostsfile')).map(path),
     jumps: jump === undefined || jump === 'none' ? [] : jump.split(','),
     connectTimeoutMs: timeoutOf(one('connecttimeout')),
   }
 }
 
-/** `user@host:port` of a jump as a target of its own. */
-export function jumpTarget(text: string, knownHosts: string | undefined): Target {
+/** They reach the argument list of a program: a leading dash would be an option, and ssh hands them on to shells. */
+function checkNames({ address, user, port }: Target): void {
+  for (const name of [address, ...(user === undefined ? [] : [user])]) {
+    if (NAME.test(name)) continue
+    throw new ShipError('config', `"${escapeControls(name)}" is not a host or user that ssh is called with`, {
+      next: ['use letters, digits, ".", "_", "-" and ":"'],
+    })
+  }
+  if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536)) {
+    throw new ShipError('config', `"${port}" is not a port`)
+  }
+}
+
+function refuseProxyCommand({ address }: Target, command: string | undefined): void {
+  if (command === undefined || command === 'none') return
+  throw new ShipError('config', `~/.ssh/config reaches "${address}" by ProxyCommand, which is not supported`, {
+    next: ['use ProxyJump there, or proxyJump in the configuration'],
+    details: [escapeControls(command)],
+  })
+}
+
+function identityFiles(target: Target, fromSsh: readonly string[]): string[] {
+  if (target.identityFile !== undefined) return [target.identityFile]
+  return target.spareIdentityFile === undefined ? [...fromSsh] : [...fromSsh, target.spareIdentityFile]
+}
+
+/** `user@host:port` of a jump as a target of its own. It is verified by the same file, and may be opened by the same key. */
+export function jumpTarget(text: string, { knownHosts, identityFile, spareIdentityFile }: Target): Target {
   const match = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(text)
-  if (!match)
+  if (!match) {
     throw new ShipError('config', `"${escapeControls(text)}" is not a jump host`, { next: ['write user@host:port'] })
+  }
   const [, user, host = '', port] = match
   return {
     address: host.replace(/^\[|\]$/g, ''),
     user,
     port: port === undefined ? undefined : Number(port),
     knownHosts,
+    spareIdentityFile: identityFile ?? spareIdentityFile,
   }
 }
 
@@ -98,7 +133,7 @@ async function askSsh(target: Target, env: Env, signal: AbortSignal): Promise<Li
   ]
   let result
   try {
-    result = await runLocal(['ssh', '-G', ...flags, '--', target.address], { signal, timeoutMs: 10_000 })
+    result = await runLocal(['ssh', '-G', ...flags, '--', target.address], { signal, timeoutMs: SSH_TIMEOUT_MS })
   } catch (error) {
     // No ssh program: the configuration's own settings have to do.
     if (error instanceof ShipError && error.reason === 'build') return []
@@ -114,17 +149,17 @@ async function askSsh(target: Target, env: Env, signal: AbortSignal): Promise<Li
   })
 }
 
-function agentOf(identityAgent: string | undefined, env: Env): string | undefined {
-  if (identityAgent === 'none') return undefined
-  const socket =
-    identityAgent === undefined || identityAgent === 'SSH_AUTH_SOCK' ? env['SSH_AUTH_SOCK'] : expandHome(identityAgent)
+function agentOf(text: string | undefined, env: Env, path: (text: string) => string): string | undefined {
+  if (text === 'none') return undefined
+  const variable = text === undefined || text === 'SSH_AUTH_SOCK' ? 'SSH_AUTH_SOCK' : /^\$\{?(\w+)\}?$/.exec(text)?.[1]
+  const socket = variable === undefined ? path(text ?? '') : env[variable]
   return socket === '' ? undefined : socket
 }
 
-function knownHostsFiles(user: string | undefined, global: string | undefined): string[] {
-  const fallback = [join(homedir(), '.ssh', 'known_hosts')]
-  if (user === undefined) return [...fallback, '/etc/ssh/ssh_known_hosts']
-  return [...user.split(/\s+/), ...(global?.split(/\s+/) ?? [])].filter((f) => f !== 'none').map(expandHome)
+function knownHostsFiles({ knownHosts }: Target, user: string | undefined, global: string | undefined): string[] {
+  if (knownHosts !== undefined) return [knownHosts]
+  const files = `${user ?? DEFAULT_KNOWN_HOSTS} ${global ?? GLOBAL_KNOWN_HOSTS}`.split(/\s+/)
+  return files.filter((file) => file !== 'none' && file !== '')
 }
 
 function timeoutOf(text: string | undefined): number {
@@ -132,6 +167,25 @@ function timeoutOf(text: string | undefined): number {
   return seconds > 0 ? seconds * 1000 : CONNECT_TIMEOUT_MS
 }
 
-function expandHome(path: string): string {
-  return path.startsWith('~/') ? join(homedir(), path.slice(2)) : path
+interface TokenValues {
+  readonly hostname: string
+  readonly port: number
+  readonly user: string
+  readonly address: string
+}
+
+/** A path as ssh reads it: `~/` and the tokens of ssh_config(5) that are known without a connection. */
+function expand(path: string, { hostname, port, user, address }: TokenValues): string {
+  const tokens: Record<string, string> = {
+    '%': '%',
+    d: homedir(),
+    h: hostname,
+    l: localName(),
+    n: address,
+    p: String(port),
+    r: user,
+    u: userInfo().username,
+  }
+  const full = path.startsWith('~/') ? join(homedir(), path.slice(2)) : path
+  return full.replaceAll(/%(.)/g, (token, letter: string) => tokens[letter] ?? token)
 }

@@ -2,15 +2,14 @@
 import { readFile } from 'node:fs/promises'
 import { ShipError } from '../errors.ts'
 import type { Verifier } from './connect.ts'
-import { fingerprint, keyType, knownName, knownTypes, parseKnownHosts, verdict, type KnownKey } from './known-hosts.ts'
+import { fingerprint, keyType, knownTypes, parseKnownHosts, verdict, type KnownKey } from './known-hosts.ts'
 import type { SshOptions } from './options.ts'
 
 /** A verifier for a host. `pins`: "ssh-ed25519 AAAA..." or "SHA256:..." from the configuration; with pins, files are not asked. */
 export async function hostVerifier(options: SshOptions, pins: readonly string[]): Promise<Verifier> {
   if (pins.length > 0) return { verify: (key) => againstPins(key, pins, options), keyTypes: pinTypes(pins) }
   const known = await readKnownHosts(options.knownHostsFiles)
-  const host = { name: options.keyAlias, port: options.port }
-  return { verify: (key) => againstFiles(key, known, options), keyTypes: knownTypes(known, host) }
+  return { verify: (key) => againstFiles(key, known, options), keyTypes: knownTypes(known, options.knownNames) }
 }
 
 /** All lines of the files that exist. */
@@ -22,10 +21,9 @@ export async function readKnownHosts(files: readonly string[]): Promise<KnownKey
 }
 
 function againstFiles(key: Buffer, known: readonly KnownKey[], options: SshOptions): ShipError | undefined {
-  const host = { name: options.keyAlias, port: options.port }
-  const name = knownName(host)
+  const [name = ''] = options.knownNames
   const shown = `it showed ${keyType(key)} ${fingerprint(key)}`
-  const found = verdict(known, host, key)
+  const found = verdict(known, options.knownNames, key)
   if (found.kind === 'ok') return undefined
   const state = 'nothing was changed on any host'
   if (found.kind === 'unknown') {

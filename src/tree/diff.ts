@@ -1,26 +1,37 @@
-/** What changes from one manifest to another. Pure. */
+/** Two manifests -> what a host gets new, gets anew, and loses. Compared path by path: equal content elsewhere is no match. */
 import type { Entry, Manifest } from './manifest.ts'
 
 export interface Change {
   readonly path: string
-  /** Size of a file after the change (before it, when removed); 0 for folders and links. */
-  readonly size: number
+  readonly type: Entry['type']
+  /** Bytes of a file on its side of the difference (the new side for changed ones); undefined for directories and links. */
+  readonly size?: number | undefined
 }
 
-export interface TreeDiff {
+export interface ManifestDiff {
   readonly added: readonly Change[]
   readonly changed: readonly Change[]
   readonly removed: readonly Change[]
+  readonly unchanged: number
+  /** Bytes of the added and changed files, and of the removed ones. */
+  readonly addedBytes: number
+  readonly removedBytes: number
 }
 
-/** Files and links that differ; folders count only by what is in them. */
-export function diffManifests(before: Manifest, after: Manifest): TreeDiff {
-  const old = new Map(before.entries.filter((e) => e.type !== 'dir').map((e) => [e.path as string, e]))
-  const now = new Map(after.entries.filter((e) => e.type !== 'dir').map((e) => [e.path as string, e]))
+/** What changes from `a` to `b`, each list in the order of its manifest. Another type, mode, content or target is a change. */
+export function diffManifests(a: Pick<Manifest, 'entries'>, b: Pick<Manifest, 'entries'>): ManifestDiff {
+  const before = new Map<string, Entry>(a.entries.map((e) => [e.path, e]))
+  const after = new Set<string>(b.entries.map((e) => e.path))
+  const added = b.entries.filter((e) => !before.has(e.path)).map(changeOf)
+  const changed = b.entries.filter((e) => differs(before.get(e.path), e)).map(changeOf)
+  const removed = a.entries.filter((e) => !after.has(e.path)).map(changeOf)
   return {
-    added: [...now.values()].filter((e) => !old.has(e.path)).map(change),
-    changed: [...now.values()].filter((e) => differs(old.get(e.path), e)).map(change),
-    removed: [...old.values()].filter((e) => !now.has(e.path)).map(change),
+    added,
+    changed,
+    removed,
+    unchanged: b.entries.length - added.length - changed.length,
+    addedBytes: bytesOf(added) + bytesOf(changed),
+    removedBytes: bytesOf(removed),
   }
 }
 
@@ -31,6 +42,10 @@ function differs(a: Entry | undefined, b: Entry): boolean {
   return a.type === 'link' && b.type === 'link' && a.target !== b.target
 }
 
-function change(entry: Entry): Change {
-  return { path: entry.path, size: entry.type === 'file' ? entry.size : 0 }
+function changeOf(entry: Entry): Change {
+  return { path: entry.path, type: entry.type, size: entry.type === 'file' ? entry.size : undefined }
+}
+
+function bytesOf(changes: readonly Change[]): number {
+  return changes.reduce((sum, { size }) => sum + (size ?? 0), 0)
 }

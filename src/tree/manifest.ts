@@ -1,13 +1,16 @@
 /**
  * The manifest: every path of a staged tree, with its digest. It is the identity of a bundle: two bundles are the same
  * exactly when the digests of their manifests are equal, whatever archive carries them.
+ *
+ * The text on disk and on hosts is the canonical one: fixed order of keys, one entry per line, one newline at the end. The reader
+ * takes an allow-list of keys and refuses everything else by name.
  */
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
-import { ShipError } from '../errors.ts'
-import { escapeControls, parseAppName, relPathProblem, type AppName, type RelPath } from '../names.ts'
+import { messageOf, ShipError } from '../errors.ts'
+import { escapeControls, parseAppName, type AppName, type RelPath } from '../names.ts'
 import type { Component } from '../recipe.ts'
 import { isVersion, type Version } from '../version.ts'
+import { compareBytes, entriesProblem, MAX_ENTRIES } from './entries.ts'
 
 /** `mode` holds the permission bits only (0o644, 0o755); owner and times are not part of a tree. */
 export type Entry =
@@ -43,116 +46,168 @@ export interface Tree {
   readonly manifest: Manifest
 }
 
-/** Modes a tree may have; owner and special bits are not part of one. */
-export const FILE_MODES: readonly number[] = [0o644, 0o755]
-export const DIR_MODE = 0o755
-export const LINK_MODE = 0o777
-/** Above this a tree is no app. */
-const MAX_ENTRIES = 1_000_000
+const PLATFORM = /^(?:any|[a-z0-9]+-[a-z0-9]+)$/
+const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
+/** The last second that every archive format can hold: end of 2107, where zip's clock stops. */
+const MAX_EPOCH = 4_354_819_199
+const MAX_COMPONENTS = 10_000
+const MAX_TEXT = 512
 
-/** The canonical text: fixed order of keys, one entry a line. Equal manifests are equal bytes. */
-export function manifestText(manifest: Manifest): string {
-  const { schema, name, version, platform, epoch, commit, dirty, components } = manifest
-  const head = JSON.stringify({ schema, name, version, platform, epoch, commit, dirty, components: components.map(canonicalComponent) })
-  const lines = manifest.entries.map((e) => JSON.stringify(canonicalEntry(e)))
-  return `${head.slice(0, -1)},"entries":[\n${lines.join(',\n')}\n]}\n`
-}
-
-/** sha256 of the canonical text: the identity of a bundle. */
-export function manifestDigest(manifest: Manifest): string {
-  return createHash('sha256').update(manifestText(manifest)).digest('hex')
-}
-
-function canonicalEntry(entry: Entry): object {
-  const { path, type, mode } = entry
-  if (entry.type === 'file') return { path, type, mode, size: entry.size, sha256: entry.sha256 }
-  return entry.type === 'link' ? { path, type, mode, target: entry.target } : { path, type, mode }
-}
-
-function canonicalComponent({ name, version, license }: Component): object {
-  return { name, version, license }
-}
-
-const entrySchema = z.discriminatedUnion('type', [
-  z.strictObject({ path: z.string(), type: z.literal('file'), mode: z.literal([0o644, 0o755]), size: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
-  z.strictObject({ path: z.string(), type: z.literal('dir'), mode: z.literal(0o755) }),
-  z.strictObject({ path: z.string(), type: z.literal('link'), mode: z.literal(0o777), target: z.string() }),
-])
-
-const manifestSchema = z.strictObject({
-  schema: z.literal(1),
-  name: z.string(),
-  version: z.string().refine(isVersion, 'is not a version'),
-  platform: z.string().regex(/^[a-z0-9]+(-[a-z0-9_]+)?$/),
-  epoch: z.int().min(0),
-  commit: z.string().max(128).optional(),
-  dirty: z.boolean().optional(),
-  components: z.array(z.strictObject({ name: z.string().max(256), version: z.string().max(256), license: z.string().max(1024).optional() })).max(100_000),
-  entries: z.array(entrySchema).max(MAX_ENTRIES, `more than ${MAX_ENTRIES} entries`),
-})
-
-/**
- * Reads a manifest of unknown origin. Rejects (reason `refused`) by name whatever could do harm or be unpacked in two ways: unsafe paths,
- * duplicates, names that differ only in Unicode form, things below files, links that leave the tree, unsorted entries.
- */
-export function parseManifest(text: string): Manifest {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new ShipError('refused', 'the manifest is not JSON', { cause })
-  }
-  const parsed = manifestSchema.safeParse(value)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw new ShipError('refused', `the manifest is not valid: ${escapeControls(`${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim())}`)
-  }
-  const manifest = { ...parsed.data, name: parseAppName(parsed.data.name) } as Manifest
-  checkEntries(manifest.entries)
+/** A manifest from its parts, entries sorted. Rejects what no tree may be, with reason `build`. */
+export function makeManifest(parts: Omit<Manifest, 'schema'>): Manifest {
+  const { name, version, platform, epoch, commit, dirty } = parts
+  const components = parts.components.map(({ name: n, version: v, license }) => ({ name: n, version: v, license }))
+  const entries = parts.entries.toSorted((a, b) => compareBytes(a.path, b.path))
+  const manifest: Manifest = { schema: 1, name, version, platform, epoch, commit, dirty, components, entries }
+  check(manifest, 'build')
   return manifest
 }
 
-/** What every tree must hold to, built or read. Throws a ShipError of reason `refused` naming the first path that does not. */
-export function checkEntries(entries: readonly Entry[]): void {
-  const kinds = new Map<string, Entry['type']>()
-  const folded = new Set<string>()
-  let before: Buffer | undefined
-  for (const entry of entries) {
-    const problem = relPathProblem(entry.path) ?? placeProblem(entry, kinds)
-    if (problem !== undefined) throw new ShipError('refused', `path "${escapeControls(entry.path)}" ${problem}`)
-    const bytes = Buffer.from(entry.path)
-    if (before && Buffer.compare(before, bytes) >= 0) {
-      const what = kinds.has(entry.path) ? 'is there twice' : 'is not in order'
-      throw new ShipError('refused', `path "${escapeControls(entry.path)}" ${what}`)
-    }
-    const form = entry.path.normalize('NFC')
-    if (folded.has(form)) throw new ShipError('refused', `path "${entry.path}" differs from another one only in its Unicode form`)
-    folded.add(form)
-    kinds.set(entry.path, entry.type)
-    before = bytes
+/** The canonical text of a manifest: what `<name>-<version>.manifest.json` holds. */
+export function canonicalManifest(manifest: Manifest): string {
+  const { schema, name, version, platform, epoch, commit, dirty } = manifest
+  const head = JSON.stringify({ schema, name, version, platform, epoch, commit, dirty: dirty === true || undefined })
+  const components = manifest.components.map((c) => JSON.stringify(inOrder(c, ['name', 'version', 'license'])))
+  const entries = manifest.entries.map((e) => JSON.stringify(inOrder(e, ENTRY_KEYS[e.type])))
+  return `${head.slice(0, -1)},\n"components":${lines(components)},\n"entries":${lines(entries)}}\n`
+}
+
+/** sha256 of the canonical text, hexadecimal. */
+export function manifestDigest(manifest: Manifest): string {
+  return createHash('sha256').update(canonicalManifest(manifest)).digest('hex')
+}
+
+/**
+ * Reads a manifest from its text. Refuses (reason `refused`) unknown keys, a schema of the future, paths that are none, duplicates,
+ * files below files, links that lead out and every value out of its range; each by name.
+ */
+export function parseManifest(input: unknown): Manifest {
+  const value = record(typeof input === 'string' ? parseJson(input) : input, 'the manifest')
+  if (value['schema'] !== 1) {
+    throw new ShipError('refused', `the manifest has schema ${shown(value['schema'])}, this version of ship reads 1`, {
+      next: ['update ship, or build the bundle again with this version'],
+    })
+  }
+  allow(value, MANIFEST_KEYS, 'the manifest')
+  const manifest: Manifest = {
+    schema: 1,
+    name: parseName(value['name']),
+    version: text(value['version'], 'version') as Version,
+    platform: text(value['platform'], 'platform'),
+    epoch: number(value['epoch'], 'epoch'),
+    commit: value['commit'] === undefined ? undefined : text(value['commit'], 'commit'),
+    dirty: flag(value['dirty']),
+    components: list(value['components'], 'components', MAX_COMPONENTS).map(parseComponent),
+    entries: list(value['entries'], 'entries', MAX_ENTRIES).map(parseEntry),
+  }
+  check(manifest, 'refused')
+  return manifest
+}
+
+const MANIFEST_KEYS = ['schema', 'name', 'version', 'platform', 'epoch', 'commit', 'dirty', 'components', 'entries']
+const ENTRY_KEYS = {
+  file: ['path', 'type', 'mode', 'size', 'sha256'],
+  dir: ['path', 'type', 'mode'],
+  link: ['path', 'type', 'mode', 'target'],
+} satisfies Record<Entry['type'], readonly string[]>
+
+/** The rules that hold for built and for read manifests alike. */
+function check(manifest: Manifest, reason: 'build' | 'refused'): void {
+  const { version, platform, epoch, commit } = manifest
+  const wrong = (what: string, value: unknown): ShipError =>
+    new ShipError(reason, `the manifest has ${what} ${shown(value)}`)
+  if (!isVersion(version)) throw wrong('a version that is none,', version)
+  if (!PLATFORM.test(platform)) throw wrong('a platform that is none,', platform)
+  if (!Number.isSafeInteger(epoch) || epoch < 0 || epoch > MAX_EPOCH) throw wrong('a time out of range,', epoch)
+  if (commit !== undefined && !COMMIT.test(commit)) throw wrong('a commit that is none,', commit)
+  const found = entriesProblem(manifest.entries)
+  if (!found) return
+  throw new ShipError(reason, `${reason === 'build' ? '' : 'the manifest: '}"${escapeControls(found.path)}" ${escapeControls(found.problem)}`)
+}
+
+function parseComponent(input: unknown): Component {
+  const value = record(input, 'a component of the manifest')
+  allow(value, ['name', 'version', 'license'], 'a component of the manifest')
+  const { license } = value
+  return {
+    name: text(value['name'], 'component name'),
+    version: text(value['version'], 'component version'),
+    license: license === undefined ? undefined : text(license, 'component license'),
   }
 }
 
-function placeProblem(entry: Entry, kinds: ReadonlyMap<string, Entry['type']>): string | undefined {
-  const slash = entry.path.lastIndexOf('/')
-  const parent = slash < 0 ? undefined : entry.path.slice(0, slash)
-  if (parent !== undefined && kinds.get(parent) !== 'dir') {
-    return kinds.has(parent) ? `lies below "${escapeControls(parent)}", which is no folder` : 'has no entry for its folder'
-  }
-  return entry.type === 'link' ? linkProblem(entry.path, entry.target) : undefined
+function parseEntry(input: unknown): Entry {
+  const value = record(input, 'an entry of the manifest')
+  const path = value['path']
+  const type = value['type']
+  if (typeof path !== 'string') throw new ShipError('refused', `the manifest has an entry with path ${shown(path)}`)
+  const where = `entry "${escapeControls(path)}" of the manifest`
+  if (type !== 'file' && type !== 'dir' && type !== 'link') throw new ShipError('refused', `${where} is of type ${shown(type)}`)
+  allow(value, ENTRY_KEYS[type], where)
+  const base = { path: path as RelPath, mode: number(value['mode'], 'mode', where) }
+  if (type === 'dir') return { ...base, type }
+  if (type === 'link') return { ...base, type, target: text(value['target'], 'target', { where, max: 4096 }) }
+  const sha256 = text(value['sha256'], 'sha256', { where })
+  return { ...base, type, size: number(value['size'], 'size', where), sha256 }
 }
 
-/** Why a link may not be in a tree, or undefined: it must be relative and stay inside. */
-export function linkProblem(path: string, target: string): string | undefined {
-  if (target === '') return 'is a link to nothing'
-  if (target.startsWith('/')) return `is a link to the absolute path "${escapeControls(target)}"`
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is looked for
-  if (/[\u0000-\u001f\u007f\\]/.test(target) || !target.isWellFormed()) return 'is a link whose target holds characters that are not allowed'
-  let depth = path.split('/').length - 1
-  for (const segment of target.split('/')) {
-    if (segment === '..') depth--
-    else if (segment !== '' && segment !== '.') depth++
-    if (depth < 0) return `is a link that leaves the tree: "${escapeControls(target)}"`
+function parseJson(input: string): unknown {
+  try {
+    return JSON.parse(input)
+  } catch (cause) {
+    throw new ShipError('refused', `the manifest is not JSON: ${escapeControls(messageOf(cause))}`, { cause })
   }
-  return undefined
+}
+
+function parseName(value: unknown): AppName {
+  try {
+    return parseAppName(text(value, 'name'))
+  } catch (cause) {
+    throw cause instanceof ShipError ? cause.as('refused') : cause
+  }
+}
+
+function record(value: unknown, where: string): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw new ShipError('refused', `${where} is not an object`)
+}
+
+function allow(value: Readonly<Record<string, unknown>>, keys: readonly string[], where: string): void {
+  const unknown = Object.keys(value).find((key) => !keys.includes(key))
+  if (unknown !== undefined) throw new ShipError('refused', `${where} has an unknown key "${escapeControls(unknown)}"`)
+}
+
+function text(value: unknown, what: string, { where = 'the manifest', max = MAX_TEXT } = {}): string {
+  if (typeof value === 'string' && value.length <= max && value.isWellFormed()) return value
+  throw new ShipError('refused', `${where} has ${shown(value)} as ${what}`)
+}
+
+function number(value: unknown, what: string, where = 'the manifest'): number {
+  if (typeof value === 'number') return value
+  throw new ShipError('refused', `${where} has ${shown(value)} as ${what}`)
+}
+
+function flag(value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw new ShipError('refused', `the manifest has ${shown(value)} as dirty`)
+}
+
+function list(value: unknown, what: string, max: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw new ShipError('refused', `the manifest has ${shown(value)} as ${what}`)
+  if (value.length > max) throw new ShipError('refused', `the manifest has more than ${max} ${what}`)
+  return value
+}
+
+/** Foreign text, short and harmless enough to print. */
+function shown(value: unknown): string {
+  return escapeControls((JSON.stringify(value) ?? 'nothing').slice(0, 80))
+}
+
+function inOrder(value: object, keys: readonly string[]): Record<string, unknown> {
+  const fields = value as Readonly<Record<string, unknown>>
+  return Object.fromEntries(keys.map((key) => [key, fields[key]]))
+}
+
+function lines(items: readonly string[]): string {
+  return items.length === 0 ? '[]' : `[\n${items.join(',\n')}\n]`
 }

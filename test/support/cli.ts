@@ -13,8 +13,9 @@ export interface ShipOptions {
   /** Added to PATH and HOME; nothing else of this process is passed on. */
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
-  /** The input is typed when the output holds this; without it, at once. */
+  /** When stdout or stderr holds this, the input is typed and `signal` is sent; without it the input is typed at once. */
   readonly when?: string
+  readonly signal?: NodeJS.Signals
   /** Gets the child once it runs, to send it signals. */
   readonly onStart?: (child: { readonly pid: number; kill(signal: NodeJS.Signals): void }) => void
 }
@@ -60,13 +61,14 @@ function run(file: string, argv: readonly string[], options: ShipOptions): Promi
     const out: Buffer[] = []
     const err: Buffer[] = []
     let waiting = options.when
-    child.stdout.on('data', (chunk: Buffer) => {
-      out.push(chunk)
-      if (waiting === undefined || !Buffer.concat(out).includes(waiting)) return
+    const onOutput = (): void => {
+      if (waiting === undefined || !Buffer.concat([...out, ...err]).includes(waiting)) return
       waiting = undefined
-      child.stdin.end(options.input)
-    })
-    child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+      if (options.input !== undefined) child.stdin.end(options.input)
+      if (options.signal) child.kill(options.signal)
+    }
+    child.stdout.on('data', (chunk: Buffer) => (out.push(chunk), onOutput()))
+    child.stderr.on('data', (chunk: Buffer) => (err.push(chunk), onOutput()))
     child.on('error', reject)
     child.on('close', (code, signal) =>
       resolve({ code, signal, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),

@@ -1,0 +1,162 @@
+/**
+ * Tar archives with exactly the metadata we choose: owner root, one time for all, modes of the manifest, names in its order. Headers
+ * come from the `tar` package; the loop is ours, for reading file by file into one big block is many times faster than a stream each.
+ */
+import { createHash } from 'node:crypto'
+import { closeSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Header, Pax } from 'tar'
+import { ShipError, throwIfAborted } from '../errors.ts'
+import type { Entry, Tree } from '../tree/manifest.ts'
+import type { WriteOptions } from './format.ts'
+
+const BLOCK = 512
+const CHUNK = 1024 * 1024
+const TURN_MS = 40
+/** Room of the name and link fields of a ustar header. */
+const SHORT = 100
+
+/** How names that do not fit a header are written: PAX records, or GNU's own, which dpkg and every BusyBox read too. */
+export type LongNames = 'pax' | 'gnu'
+
+/** An archive entry before it is bytes. */
+export interface TarEntry {
+  readonly path: string
+  readonly type: Entry['type']
+  readonly mode: number
+  readonly size: number
+  readonly target?: string | undefined
+}
+
+/** The tree as a stream of tar bytes, entries below `prefix/`. A file that is not what the manifest says is an error naming it. */
+export function tarStream(tree: Tree, prefix: string, options: WriteOptions): Readable {
+  return Readable.from(tarChunks(tree, prefix, options), { objectMode: false, highWaterMark: 2 * CHUNK })
+}
+
+async function* tarChunks({ root, manifest }: Tree, prefix: string, options: WriteOptions): AsyncGenerator<Buffer> {
+  const { epoch } = manifest
+  let done = 0
+  let turn = performance.now()
+  const pending: Buffer[] = [tarHeader({ path: `${prefix}/`, type: 'dir', mode: 0o755, size: 0 }, epoch, 'pax')]
+  let held = BLOCK
+  for (const entry of manifest.entries) {
+    const name = `${prefix}/${entry.path}${entry.type === 'dir' ? '/' : ''}`
+    const size = entry.type === 'file' ? entry.size : 0
+    const target = entry.type === 'link' ? entry.target : undefined
+    pending.push(tarHeader({ path: name, type: entry.type, mode: entry.mode, size, target }, epoch, 'pax'))
+    held += pending.at(-1)?.length ?? 0
+    if (entry.type === 'file') {
+      for (const chunk of fileChunks(join(root, entry.path), entry)) {
+        pending.push(chunk)
+        held += chunk.length
+        done += chunk.length
+        if (held >= CHUNK) {
+          yield Buffer.concat(pending.splice(0))
+          held = 0
+        }
+      }
+      pending.push(padding(entry.size))
+    }
+    if (performance.now() - turn > TURN_MS) {
+      options.onProgress?.(done)
+      await nextTurn()
+      throwIfAborted(options.signal)
+      turn = performance.now()
+    }
+  }
+  pending.push(tarEnd())
+  yield Buffer.concat(pending)
+  options.onProgress?.(done)
+}
+
+/** Content of a file, checked against the manifest while it is read: the tree must not change between walk and write. */
+function* fileChunks(file: string, entry: Extract<Entry, { type: 'file' }>): Generator<Buffer> {
+  const changed = (): ShipError =>
+    new ShipError('build', `"${entry.path}" changed while it was packed`, { next: ['build again when nothing writes to the sources'] })
+  const sum = createHash('sha256')
+  const fd = openSync(file, 'r')
+  let left = entry.size
+  try {
+    while (left > 0) {
+      const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK))
+      const read = readSync(fd, buffer, 0, buffer.length, null)
+      if (read === 0) throw changed()
+      const chunk = buffer.subarray(0, read)
+      sum.update(chunk)
+      left -= read
+      yield chunk
+    }
+    if (readSync(fd, Buffer.allocUnsafe(1), 0, 1, null) > 0) throw changed()
+  } finally {
+    closeSync(fd)
+  }
+  if (sum.digest('hex') !== entry.sha256) throw changed()
+}
+
+/** The header blocks of one entry. */
+export function tarHeader(entry: TarEntry, epoch: number, longNames: LongNames): Buffer {
+  const { path, type, mode, size, target } = entry
+  const long = Buffer.byteLength(path) > SHORT
+  const longTarget = target !== undefined && Buffer.byteLength(target) > SHORT
+  const kind = type === 'dir' ? 'Directory' : type === 'link' ? 'SymbolicLink' : 'File'
+  const plain = headerBlock({ path: long ? shortened(path) : path, type: kind, mode, size, linkpath: longTarget ? shortened(target) : target }, epoch)
+  if (longNames === 'gnu') {
+    const records = [...(longTarget ? [gnuRecord('K', target)] : []), ...(long ? [gnuRecord('L', path)] : [])]
+    return Buffer.concat([...records, plain])
+  }
+  const needed = long || longTarget || size >= 8 ** 11 || !isAscii(path) || !isAscii(target ?? '')
+  if (!needed) return plain
+  const pax = new Pax({ path, linkpath: target, size: size >= 8 ** 11 ? size : undefined })
+  const body = Buffer.from(pax.encodeBody())
+  const head = headerBlock({ path: shortened(`PaxHeader/${path.split('/').at(-1) ?? ''}`), type: 'ExtendedHeader', mode: 0o644, size: body.length }, epoch)
+  return Buffer.concat([head, body, padding(body.length), plain])
+}
+
+/** Zeros up to the next block. */
+export function padding(size: number): Buffer {
+  return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK)
+}
+
+/** Two empty blocks: the end of an archive. */
+export function tarEnd(): Buffer {
+  return Buffer.alloc(2 * BLOCK)
+}
+
+interface HeaderFields {
+  readonly path: string
+  readonly type: 'File' | 'Directory' | 'SymbolicLink' | 'ExtendedHeader'
+  readonly mode: number
+  readonly size: number
+  readonly linkpath?: string | undefined
+}
+
+function headerBlock(fields: HeaderFields, epoch: number): Buffer {
+  const header = new Header({ ...fields, linkpath: fields.linkpath ?? '', uid: 0, gid: 0, uname: 'root', gname: 'root', mtime: new Date(epoch * 1000) })
+  const block = Buffer.alloc(BLOCK)
+  header.encode(block, 0)
+  return block
+}
+
+/** GNU's record for a long name: a pseudo file that holds it. */
+function gnuRecord(kind: 'L' | 'K', name: string): Buffer {
+  const content = Buffer.from(`${name}\0`)
+  const block = headerBlock({ path: '././@LongLink', type: 'File', mode: 0, size: content.length }, 0)
+  block.write(kind, 156, 'latin1')
+  block.fill(' ', 148, 156)
+  const sum = block.reduce((total, byte) => total + byte, 0)
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+  return Buffer.concat([block, content, padding(content.length)])
+}
+
+/** A name cut to what the field holds, at a character's border; readers take the long one. */
+function shortened(name: string): string {
+  let text = name
+  while (Buffer.byteLength(text) > SHORT - 1) text = [...text].slice(0, -1).join('')
+  return text
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length
+}
