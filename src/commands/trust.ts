@@ -54,8 +54,7 @@ async function shownKeys(hosts: readonly Host[], { io, env }: Context): Promise<
 
 async function standingOf(shown: ShownKey, file: string): Promise<Judged['standing']> {
   const text = await readFile(file, 'utf8').catch(() => '')
-  const at = { name: shown.alias, port: shown.port }
-  const { kind } = verdict(parseKnownHosts(text, file), at, Buffer.from(shown.key, 'base64'))
+  const { kind } = verdict(parseKnownHosts(text, file), shown.names, Buffer.from(shown.key, 'base64'))
   return kind === 'ok' ? 'known' : kind === 'unknown' ? 'new' : kind
 }
 

@@ -11,10 +11,15 @@ export interface Setting {
 }
 
 /** All values, for one environment or for all. `lines` are the same for people: "release.keep = 5  (default)". */
-export function effectiveConfig(project: Project, environment?: string): { readonly data: readonly Setting[]; readonly lines: readonly string[] } {
+export function effectiveConfig(
+  project: Project,
+  environment?: string,
+): { readonly data: readonly Setting[]; readonly lines: readonly string[] } {
   const { environments, ...rest } = project.config
   if (environment !== undefined && !(environment in environments)) {
-    throw new ShipError('usage', `there is no environment "${environment}"`, { next: [`known: ${Object.keys(environments).join(', ') || 'none'}`] })
+    throw new ShipError('usage', `there is no environment "${environment}"`, {
+      next: [`known: ${Object.keys(environments).join(', ') || 'none'}`],
+    })
   }
   const chosen = environment === undefined ? environments : { [environment]: environments[environment] }
   const settings = leaves({ ...rest, environments: chosen }, []).map(({ path, value }): Setting => {
@@ -24,7 +29,9 @@ export function effectiveConfig(project: Project, environment?: string): { reado
   })
   const width = Math.max(0, ...settings.map((s) => s.path.length))
   const file = basename(project.file)
-  const lines = settings.map((s) => `${s.path.padEnd(width)} = ${JSON.stringify(s.value)}  (${s.origin === 'default' ? 'default' : file})`)
+  const lines = settings.map(
+    (s) => `${s.path.padEnd(width)} = ${JSON.stringify(s.value)}  (${s.origin === 'default' ? 'default' : file})`,
+  )
   return { data: settings, lines }
 }
 

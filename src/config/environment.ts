@@ -106,27 +106,46 @@ function chooseEnvironment(config: Config, wanted: string | undefined): string {
     if (names.includes(wanted)) return wanted
     const near = nearest(wanted, names)
     const hint = near === undefined ? '' : `; did you mean "${near}"?`
-    throw new ShipError('usage', `there is no environment "${wanted}"${hint}`, { next: [`known: ${names.join(', ') || 'none'}`] })
+    throw new ShipError('usage', `there is no environment "${wanted}"${hint}`, {
+      next: [`known: ${names.join(', ') || 'none'}`],
+    })
   }
-  if (only === undefined) throw new ShipError('config', 'the configuration has no environments', { next: ['add "environments" with the hosts to release to'] })
+  if (only === undefined)
+    throw new ShipError('config', 'the configuration has no environments', {
+      next: ['add "environments" with the hosts to release to'],
+    })
   if (names.length > 1) throw new ShipError('usage', 'which environment?', { next: names.map((n) => `-e ${n}`) })
   return only
 }
 
-function chooseHosts(hosts: readonly Host[], { hosts: names = [], roles = [] }: Selection, environment: string): Host[] {
-  const patterns = names.map((name) => ({ name, test: new RegExp(`^${name.split('*').map(escapePattern).join('.*')}$`) }))
+function chooseHosts(
+  hosts: readonly Host[],
+  { hosts: names = [], roles = [] }: Selection,
+  environment: string,
+): Host[] {
+  const patterns = names.map((name) => ({
+    name,
+    test: new RegExp(`^${name.split('*').map(escapePattern).join('.*')}$`),
+  }))
   const unknown = patterns.find(({ test }) => !hosts.some((h) => test.test(h.name)))
   if (unknown) {
-    const near = nearest(unknown.name, hosts.map((h) => h.name))
+    const near = nearest(
+      unknown.name,
+      hosts.map((h) => h.name),
+    )
     const hint = near === undefined ? '' : `; did you mean "${near}"?`
-    throw new ShipError('usage', `no host of "${environment}" is called "${unknown.name}"${hint}`, { next: [`known: ${hosts.map((h) => h.name).join(', ')}`] })
+    throw new ShipError('usage', `no host of "${environment}" is called "${unknown.name}"${hint}`, {
+      next: [`known: ${hosts.map((h) => h.name).join(', ')}`],
+    })
   }
   const chosen = hosts
     .filter((h) => patterns.length === 0 || patterns.some(({ test }) => test.test(h.name)))
     .filter((h) => roles.length === 0 || h.roles.some((role) => roles.includes(role)))
   if (chosen.length > 0) return chosen
   const known = [...new Set(hosts.flatMap((h) => h.roles))]
-  throw new ShipError('usage', `no host of "${environment}" has a role of ${roles.join(', ')}`, { next: [`known roles: ${known.join(', ') || 'none'}`] })
+  throw new ShipError('usage', `no host of "${environment}" has a role of ${roles.join(', ')}`, {
+    next: [`known roles: ${known.join(', ') || 'none'}`],
+  })
 }
 
 function sharedPaths(shared: EnvironmentConfig['shared']): Environment['shared'] {
@@ -137,7 +156,11 @@ function sharedPaths(shared: EnvironmentConfig['shared']): Environment['shared']
     const above = all.find((other) => path.startsWith(`${other}/`))
     if (above !== undefined) throw new ShipError('config', `shared path "${path}" lies in shared path "${above}"`)
   }
-  return { dirs: all.slice(0, dirs.length), files: all.slice(dirs.length, dirs.length + files.length), optionalFiles: all.slice(dirs.length + files.length) }
+  return {
+    dirs: all.slice(0, dirs.length),
+    files: all.slice(dirs.length, dirs.length + files.length),
+    optionalFiles: all.slice(dirs.length + files.length),
+  }
 }
 
 function hooksOf(hooks: EnvironmentConfig['hooks']): Environment['hooks'] {
@@ -152,7 +175,10 @@ function hooksOf(hooks: EnvironmentConfig['hooks']): Environment['hooks'] {
 }
 
 function hookOf(hook: HookConfig): Hook {
-  const object = typeof hook === 'string' || Array.isArray(hook) ? { run: hook, once: false, role: undefined, timeout: HOOK_TIMEOUT_MS, env: {} } : hook
+  const object =
+    typeof hook === 'string' || Array.isArray(hook)
+      ? { run: hook, once: false, role: undefined, timeout: HOOK_TIMEOUT_MS, env: {} }
+      : hook
   const { run, once, role, timeout, env } = object
   const argv = typeof run === 'string' ? ['sh', '-c', run] : run
   return { title: typeof run === 'string' ? run : run.join(' '), argv, once, role, timeoutMs: timeout, env }
@@ -163,7 +189,11 @@ function strategyOf(strategy: EnvironmentConfig['strategy']): Strategy {
   if (strategy === 'rolling') return { type: 'rolling', batch: { hosts: 1 }, pauseMs: 0 }
   if (strategy.type === 'all') return { type: 'all' }
   const { batch, pause } = strategy
-  return { type: 'rolling', batch: typeof batch === 'number' ? { hosts: batch } : { share: parseShare(batch) ?? 1 }, pauseMs: pause }
+  return {
+    type: 'rolling',
+    batch: typeof batch === 'number' ? { hosts: batch } : { share: parseShare(batch) ?? 1 },
+    pauseMs: pause,
+  }
 }
 
 function withoutUndefined<T extends object>(value: T): Partial<T> {

@@ -15,7 +15,9 @@ export const timing = z.strictObject({
 })
 
 export const healthCheck = z
-  .record(z.string(), z.unknown(), { error: 'a check is an object, for example { "http": "http://127.0.0.1:8080/healthz" }' })
+  .record(z.string(), z.unknown(), {
+    error: 'a check is an object, for example { "http": "http://127.0.0.1:8080/healthz" }',
+  })
   .transform((value, context): GateSpec => {
     const kinds = gates.map((g) => g.key)
     const gate = gates.find((g) => g.key in value)
@@ -24,15 +26,25 @@ export const healthCheck = z
       return z.NEVER
     }
     const common = new Set(Object.keys(timing.shape))
-    const pick = (wanted: boolean) => Object.fromEntries(Object.entries(value).filter(([key]) => common.has(key) === wanted))
+    const pick = (wanted: boolean) =>
+      Object.fromEntries(Object.entries(value).filter(([key]) => common.has(key) === wanted))
     const times = timing.safeParse(pick(true))
     const options = gate.options.safeParse(pick(false))
     for (const result of [times, options]) {
-      for (const issue of result.error?.issues ?? []) context.issues.push({ ...issue, input: value } as (typeof context.issues)[number])
+      for (const issue of result.error?.issues ?? [])
+        context.issues.push({ ...issue, input: value } as (typeof context.issues)[number])
     }
     if (!times.success || !options.success) return z.NEVER
     const { role, interval, timeout, deadline, successes } = times.data
-    return { kind: gate.key, options: options.data, role, intervalMs: interval, timeoutMs: timeout, deadlineMs: deadline, successes }
+    return {
+      kind: gate.key,
+      options: options.data,
+      role,
+      intervalMs: interval,
+      timeoutMs: timeout,
+      deadlineMs: deadline,
+      successes,
+    }
   })
   .meta({ id: 'health-check', description: 'A question that a healthy release answers well' })
 

@@ -38,7 +38,8 @@ export function expandRange(text: string): string[] {
   const [, head = '', inside = '', tail = ''] = match
   const items = rangeItems(inside)
   if (!items) {
-    if (/^[0-9a-fA-F:.%]+$/.test(inside) && inside.split(':').length > 2) return expandRange(tail).map((rest) => `${head}[${inside}]${rest}`)
+    if (/^[0-9a-fA-F:.%]+$/.test(inside) && inside.split(':').length > 2)
+      return expandRange(tail).map((rest) => `${head}[${inside}]${rest}`)
     throw new ShipError('config', `"[${inside}]" is not a range of hosts`, { next: ['write [01:03] or [a,b,c]'] })
   }
   const rest = expandRange(tail)
@@ -51,7 +52,8 @@ function rangeItems(inside: string): string[] | undefined {
   if (range) {
     const [, from = '', to = ''] = range
     const count = Number(to) - Number(from) + 1
-    if (count < 1 || count > MAX_HOSTS) throw new ShipError('config', `range "[${inside}]" must count up, at most ${MAX_HOSTS} hosts`)
+    if (count < 1 || count > MAX_HOSTS)
+      throw new ShipError('config', `range "[${inside}]" must count up, at most ${MAX_HOSTS} hosts`)
     return Array.from({ length: count }, (_, i) => String(Number(from) + i).padStart(from.length, '0'))
   }
   return /^[A-Za-z0-9-]+(,[A-Za-z0-9-]+)+$/.test(inside) ? inside.split(',') : undefined
@@ -65,7 +67,8 @@ async function dynamicHosts(list: () => unknown): Promise<HostEntry[]> {
   })
   try {
     const result = await Promise.race([list(), timeout])
-    if (result === late) throw new ShipError('config', `the hosts function did not answer within ${INVENTORY_MS / 1000} s`)
+    if (result === late)
+      throw new ShipError('config', `the hosts function did not answer within ${INVENTORY_MS / 1000} s`)
     const parsed = hostEntry.array().min(1, 'names no host').safeParse(result)
     if (parsed.success) return parsed.data
     const details = parsed.error.issues.map((i) => `${i.path.join('.') || 'hosts'}: ${i.message}`)
@@ -92,9 +95,13 @@ function parseHostText(text: string): Fields {
 /** `user@host:port` inside a host text; the object's own fields win. */
 function splitAddress(text: string, own: Fields): Pick<Fields, 'host' | 'user' | 'port'> {
   const match = /^(?:([^@]*)@)?(\[[^\]]+\]|[^:[\]]+|[0-9a-fA-F:]+:[0-9a-fA-F:]*)(?::(\d+))?$/.exec(text)
-  if (!match) throw new ShipError('config', `"${text}" is not a host`, { next: ['write "user@host:port"; IPv6 addresses in brackets'] })
+  if (!match)
+    throw new ShipError('config', `"${text}" is not a host`, {
+      next: ['write "user@host:port"; IPv6 addresses in brackets'],
+    })
   const [, user, host = '', port] = match
-  if (user !== undefined && !/^[A-Za-z_][A-Za-z0-9._-]*\$?$/.test(user)) throw new ShipError('config', `"${user}" is not a user name`)
+  if (user !== undefined && !/^[A-Za-z_][A-Za-z0-9._-]*\$?$/.test(user))
+    throw new ShipError('config', `"${user}" is not a user name`)
   const number = port === undefined ? undefined : Number(port)
   if (number !== undefined && (number < 1 || number > 65_535)) throw new ShipError('config', `"${port}" is not a port`)
   return { host, user: own.user ?? user, port: own.port ?? number }
@@ -105,9 +112,16 @@ function oneHost(fields: Fields, defaults: HostDefaults): Host {
   const local = fields.local === undefined ? undefined : resolve(defaults.projectDir, fields.local)
   const wanted = fields.transport ?? defaults.transport
   const transport: TransportName = local !== undefined || wanted === 'local' ? 'local' : 'sftp'
-  const file = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolvePath(path, defaults.projectDir))
+  const file = (path: string | undefined): string | undefined =>
+    path === undefined ? undefined : resolvePath(path, defaults.projectDir)
   return {
-    name: parseHostName(fields.port === undefined ? address : address.includes(':') ? `[${address}]:${fields.port}` : `${address}:${fields.port}`),
+    name: parseHostName(
+      fields.port === undefined
+        ? address
+        : address.includes(':')
+          ? `[${address}]:${fields.port}`
+          : `${address}:${fields.port}`,
+    ),
     address,
     port: fields.port,
     user: fields.user,
@@ -127,7 +141,25 @@ function resolvePath(path: string, projectDir: string): string {
   return path.startsWith('~/') ? `${process.env['HOME'] ?? ''}${path.slice(1)}` : resolve(projectDir, path)
 }
 
-const SYSTEM_FOLDERS = new Set(['/', '/bin', '/boot', '/dev', '/etc', '/home', '/lib', '/opt', '/proc', '/root', '/run', '/sbin', '/srv', '/sys', '/tmp', '/usr', '/var'])
+const SYSTEM_FOLDERS = new Set([
+  '/',
+  '/bin',
+  '/boot',
+  '/dev',
+  '/etc',
+  '/home',
+  '/lib',
+  '/opt',
+  '/proc',
+  '/root',
+  '/run',
+  '/sbin',
+  '/srv',
+  '/sys',
+  '/tmp',
+  '/usr',
+  '/var',
+])
 
 /** A folder that may belong to one app: absolute, clean, and none that the system owns. */
 function safeFolder(path: string): string {
@@ -137,7 +169,9 @@ function safeFolder(path: string): string {
     throw new ShipError('config', `deployTo "${path}" is not a clean absolute path`)
   }
   if (SYSTEM_FOLDERS.has(clean)) {
-    throw new ShipError('config', `deployTo "${clean}" belongs to the system`, { next: [`use a folder of the app's own, for example ${clean === '/' ? '/opt' : clean}/<name>`] })
+    throw new ShipError('config', `deployTo "${clean}" belongs to the system`, {
+      next: [`use a folder of the app's own, for example ${clean === '/' ? '/opt' : clean}/<name>`],
+    })
   }
   return clean
 }

@@ -12,7 +12,8 @@ export function configJsonSchema(): Record<string, unknown> {
     override({ zodSchema, jsonSchema }) {
       if (z.globalRegistry.get(zodSchema)?.id === 'health-check') Object.assign(jsonSchema, healthSchema())
       // Keys that start with "x-" are free everywhere.
-      if (jsonSchema.type === 'object' && jsonSchema.additionalProperties === false) jsonSchema.patternProperties = { '^x-': {} }
+      if (jsonSchema.type === 'object' && jsonSchema.additionalProperties === false)
+        jsonSchema.patternProperties = { '^x-': {} }
     },
   })
   return { $id: 'slipway/ship.config', title: 'ship.config', ...schema }

@@ -64,7 +64,9 @@ async function read(file: string, shown: string): Promise<unknown> {
   try {
     return await (exported as () => unknown)()
   } catch (error) {
-    throw error instanceof ShipError ? error : new ShipError('config', `${shown} threw: ${messageOf(error)}`, { cause: error })
+    throw error instanceof ShipError
+      ? error
+      : new ShipError('config', `${shown} threw: ${messageOf(error)}`, { cause: error })
   }
 }
 

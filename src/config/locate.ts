@@ -15,7 +15,9 @@ type Path = readonly (string | number)[]
 /** The place of the key or item that a path leads to, or of the nearest one above it. */
 export function locate(file: string, text: string, path: Path): Place | undefined {
   for (let length = path.length; length > 0; length--) {
-    const offset = /\.(json|ya?ml)$/.test(file) ? inYaml(text, path.slice(0, length)) : inCode(text, path.slice(0, length))
+    const offset = /\.(json|ya?ml)$/.test(file)
+      ? inYaml(text, path.slice(0, length))
+      : inCode(text, path.slice(0, length))
     if (offset !== undefined) return placeOf(text, offset)
   }
   return undefined
@@ -60,7 +62,8 @@ interface Frame {
 function inCode(text: string, path: Path): number | undefined {
   const start = /export\s+default\b|module\.exports\s*=/.exec(text)
   if (!start) return undefined
-  const token = /\/\/[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|[A-Za-z_$][\w$-]*|\d+|[{}[\](),:]|=>/g
+  const token =
+    /\/\/[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|[A-Za-z_$][\w$-]*|\d+|[{}[\](),:]|=>/g
   token.lastIndex = start.index + start[0].length
   const frames: Frame[] = []
   let parens = 0

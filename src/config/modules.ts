@@ -9,7 +9,8 @@ import { pathToFileURL } from 'node:url'
 import { ShipError } from '../errors.ts'
 
 /** The public API beside this file, as source or compiled. */
-const API = ['../index.ts', '../index.js'].map((path) => join(import.meta.dirname, path)).find((path) => existsSync(path)) ?? ''
+const API =
+  ['../index.ts', '../index.js'].map((path) => join(import.meta.dirname, path)).find((path) => existsSync(path)) ?? ''
 
 /** The default export of a module. Syntax errors, throws and a missing default export are errors with their place. */
 export async function importModule(file: string): Promise<unknown> {
@@ -20,7 +21,8 @@ export async function importModule(file: string): Promise<unknown> {
       const resolved = next(specifier, context)
       // Told outright, Node need not guess (and warn) in projects whose package.json names no module type.
       if (resolved.url.split('?')[0] === url && /\.ts$/.test(file)) return { ...resolved, format: 'module-typescript' }
-      if (resolved.url.split('?')[0] === url && /\.js$/.test(file) && resolved.format == null) return { ...resolved, format: 'module' }
+      if (resolved.url.split('?')[0] === url && /\.js$/.test(file) && resolved.format == null)
+        return { ...resolved, format: 'module' }
       return resolved
     },
   })
@@ -32,7 +34,9 @@ export async function importModule(file: string): Promise<unknown> {
   } finally {
     hooks.deregister()
   }
-  throw new ShipError('config', `"${file}" has no default export`, { next: ['write: export default defineConfig({ ... })'] })
+  throw new ShipError('config', `"${file}" has no default export`, {
+    next: ['write: export default defineConfig({ ... })'],
+  })
 }
 
 function loadError(file: string, error: unknown): ShipError {

@@ -3,7 +3,7 @@
  * by name and refused with a sentence; keys that start with `x-` are taken out before (see load.ts).
  */
 import { z } from 'zod'
-import { formats } from '../formats/index.ts'
+import { FORMAT_NAMES } from '../formats/index.ts'
 import type { Recipe } from '../recipe.ts'
 import { duration, parseShare } from '../units.ts'
 import { healthCheck } from './health.ts'
@@ -50,7 +50,11 @@ const strategy = z
     z.enum(['all', 'rolling'], { error: 'is not a strategy; use "all" or "rolling"' }),
     z.discriminatedUnion('type', [
       z.strictObject({ type: z.literal('all') }),
-      z.strictObject({ type: z.literal('rolling'), batch: batch.default(1), pause: duration.prefault('0s').describe('Wait between batches') }),
+      z.strictObject({
+        type: z.literal('rolling'),
+        batch: batch.default(1),
+        pause: duration.prefault('0s').describe('Wait between batches'),
+      }),
     ]),
   ])
   .describe('In which order hosts switch')
@@ -63,17 +67,24 @@ const shared = z.strictObject({
 
 /** Everything a release may set; `release` gives defaults, an environment may override each. */
 const releaseShape = {
-  deployTo: z.string().startsWith('/', 'must be an absolute path').optional().describe('Folder on the hosts; default /opt/<name>'),
+  deployTo: z
+    .string()
+    .startsWith('/', 'must be an absolute path')
+    .optional()
+    .describe('Folder on the hosts; default /opt/<name>'),
   keep: z.int().min(1).optional().describe('How many verified releases to keep; default 5'),
   transport: z
-    .enum(['auto', 'sftp', 'local'], { error: (i) => (i.input === 'rsync' ? '"rsync" is not available in this version of ship' : 'use "auto", "sftp" or "local"') })
+    .enum(['auto', 'sftp', 'local'], {
+      error: (i) =>
+        i.input === 'rsync' ? '"rsync" is not available in this version of ship' : 'use "auto", "sftp" or "local"',
+    })
     .optional()
     .describe('How to reach the hosts'),
   shared: shared.optional(),
   strategy: strategy.optional(),
   hooks: hooks.optional(),
   health: z.array(healthCheck).optional().describe('Checks that a release must pass after its switch'),
-  knownHosts: path.optional().describe('File of host keys, relative to the project, used instead of the user\'s'),
+  knownHosts: path.optional().describe("File of host keys, relative to the project, used instead of the user's"),
   confirm: later('"confirm"'),
   sign: later('"sign"'),
 }
@@ -85,7 +96,10 @@ const hostObject = z.strictObject({
   port: z.int().min(1).max(65_535).optional(),
   identityFile: path.optional(),
   knownHosts: path.optional(),
-  hostKey: z.union([z.string(), words]).optional().describe('Pinned host keys: known_hosts key text or "SHA256:..." fingerprints'),
+  hostKey: z
+    .union([z.string(), words])
+    .optional()
+    .describe('Pinned host keys: known_hosts key text or "SHA256:..." fingerprints'),
   proxyJump: z.string().min(1).optional(),
   roles: words.default([]),
   labels: z.record(z.string(), z.string()).default({}),
@@ -107,15 +121,29 @@ const environment = z.strictObject({ hosts, ...releaseShape }).describe('Where a
 const build = z.strictObject({
   from: path.default('.').describe('Source folder'),
   recipe: z
-    .union([z.string().min(1), z.custom<Recipe>((value) => typeof value === 'object' && value !== null && 'build' in value)])
+    .union([
+      z.string().min(1),
+      z.custom<Recipe>((value) => typeof value === 'object' && value !== null && 'build' in value),
+    ])
     .default('files')
-    .describe('files, static-site, node-app, or one of the project\'s recipes/'),
+    .describe("files, static-site, node-app, or one of the project's recipes/"),
   include: words.default(['**']).describe('Patterns of paths to take'),
   exclude: words.default([]).describe('Patterns of paths to leave out'),
   allow: words.default([]).describe('Paths that the guard against keys and junk lets through'),
-  layout: z.enum(['plain'], { error: (i) => (i.input === 'omnibus' ? '"omnibus" is not available in this version of ship' : 'use "plain"') }).default('plain'),
+  layout: z
+    .enum(['plain'], {
+      error: (i) => (i.input === 'omnibus' ? '"omnibus" is not available in this version of ship' : 'use "plain"'),
+    })
+    .default('plain'),
   formats: z
-    .array(z.enum(formats.map((f) => f.name), { error: (i) => (i.input === 'deb' ? '"deb" is not available in this version of ship' : `use ${formats.map((f) => `"${f.name}"`).join(', ')}`) }))
+    .array(
+      z.enum(FORMAT_NAMES, {
+        error: (i) =>
+          i.input === 'deb'
+            ? '"deb" is not available in this version of ship'
+            : `use ${FORMAT_NAMES.map((name) => `"${name}"`).join(', ')}`,
+      }),
+    )
     .min(1)
     .default(['tar.gz'])
     .describe('Archive formats to write'),
@@ -131,7 +159,9 @@ export const configSchema = z
       .describe('"package.json", "git", a version, or a function'),
     build: build.prefault({}),
     release: z.strictObject(releaseShape).prefault({}).describe('Defaults of every environment'),
-    environments: z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'is not a name for an environment'), environment).default({}),
+    environments: z
+      .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'is not a name for an environment'), environment)
+      .default({}),
     deb: later('"deb"'),
     tasks: later('"tasks"'),
   })

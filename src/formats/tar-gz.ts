@@ -1,14 +1,13 @@
 /** `.tar.gz`: what every machine can unpack. */
-import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { constants, createGunzip, createGzip } from 'node:zlib'
+import { createGunzip, createGzip, type Gunzip } from 'node:zlib'
 import { bundleName, type Format } from './format.ts'
 import { readTar } from './read-tar.ts'
 import { tarStream } from './tar.ts'
 
 const LEVEL = 6
 
-export const tarGz: Format = {
+export const tarGz = {
   name: 'tar.gz',
   fileName: (manifest) => `${bundleName(manifest)}.tar.gz`,
   async write(tree, to, options) {
@@ -18,9 +17,9 @@ export const tarGz: Format = {
     await pipeline(tarStream(tree, `${name}-${version}`, options), gzip, to, { signal: options.signal })
   },
   read: (file, visit, { signal }) => readTar(file, gunzip, visit, signal),
-}
+} as const satisfies Format
 
-/** `rejectGarbageAfterEnd`: a second member or trailing bytes would otherwise be passed over or appended without a word. */
-function gunzip(source: Readable): NodeJS.ReadWriteStream {
-  return source.pipe(createGunzip({ finishFlush: constants.Z_NO_FLUSH, rejectGarbageAfterEnd: true }))
+/** A second member or bytes behind the end would otherwise be appended or passed over without a word. */
+function gunzip(): Gunzip {
+  return createGunzip({ rejectGarbageAfterEnd: true, chunkSize: 256 * 1024 })
 }

@@ -1,7 +1,6 @@
 /** `.tar.zst`: smaller and faster than gzip; long-distance matching finds the copies that a node_modules is full of. */
-import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
+import { constants, createZstdCompress, createZstdDecompress, type ZstdDecompress } from 'node:zlib'
 import { bundleName, type Format } from './format.ts'
 import { readTar } from './read-tar.ts'
 import { tarStream } from './tar.ts'
@@ -14,7 +13,7 @@ const PARAMS = {
   [constants.ZSTD_c_checksumFlag]: 1,
 }
 
-export const tarZst: Format = {
+export const tarZst = {
   name: 'tar.zst',
   fileName: (manifest) => `${bundleName(manifest)}.tar.zst`,
   async write(tree, to, options) {
@@ -23,9 +22,9 @@ export const tarZst: Format = {
     await pipeline(tarStream(tree, `${name}-${version}`, options), zstd, to, { signal: options.signal })
   },
   read: (file, visit, { signal }) => readTar(file, unzstd, visit, signal),
-}
+} as const satisfies Format
 
-/** The decoder stops without a word after the first frame; the tar reader's end and the archive's own digest tell. */
-function unzstd(source: Readable): NodeJS.ReadWriteStream {
-  return source.pipe(createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 27 } }))
+/** It stops without a word after the first frame; the reader of the tar compares what it consumed with the file. */
+function unzstd(): ZstdDecompress {
+  return createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 27 }, chunkSize: 256 * 1024 })
 }

@@ -12,7 +12,7 @@ import { ShipError, throwIfAborted } from '../errors.ts'
 import type { Entry, Tree } from '../tree/manifest.ts'
 import type { WriteOptions } from './format.ts'
 
-const BLOCK = 512
+export const BLOCK = 512
 const CHUNK = 1024 * 1024
 const TURN_MS = 40
 /** Room of the name and link fields of a ustar header. */
@@ -72,9 +72,11 @@ async function* tarChunks({ root, manifest }: Tree, prefix: string, options: Wri
 }
 
 /** Content of a file, checked against the manifest while it is read: the tree must not change between walk and write. */
-function* fileChunks(file: string, entry: Extract<Entry, { type: 'file' }>): Generator<Buffer> {
+export function* fileChunks(file: string, entry: Extract<Entry, { type: 'file' }>): Generator<Buffer> {
   const changed = (): ShipError =>
-    new ShipError('build', `"${entry.path}" changed while it was packed`, { next: ['build again when nothing writes to the sources'] })
+    new ShipError('build', `"${entry.path}" changed while it was packed`, {
+      next: ['build again when nothing writes to the sources'],
+    })
   const sum = createHash('sha256')
   const fd = openSync(file, 'r')
   let left = entry.size
@@ -101,7 +103,10 @@ export function tarHeader(entry: TarEntry, epoch: number, longNames: LongNames):
   const long = Buffer.byteLength(path) > SHORT
   const longTarget = target !== undefined && Buffer.byteLength(target) > SHORT
   const kind = type === 'dir' ? 'Directory' : type === 'link' ? 'SymbolicLink' : 'File'
-  const plain = headerBlock({ path: long ? shortened(path) : path, type: kind, mode, size, linkpath: longTarget ? shortened(target) : target }, epoch)
+  const plain = headerBlock(
+    { path: long ? shortened(path) : path, type: kind, mode, size, linkpath: longTarget ? shortened(target) : target },
+    epoch,
+  )
   if (longNames === 'gnu') {
     const records = [...(longTarget ? [gnuRecord('K', target)] : []), ...(long ? [gnuRecord('L', path)] : [])]
     return Buffer.concat([...records, plain])
@@ -110,7 +115,15 @@ export function tarHeader(entry: TarEntry, epoch: number, longNames: LongNames):
   if (!needed) return plain
   const pax = new Pax({ path, linkpath: target, size: size >= 8 ** 11 ? size : undefined })
   const body = Buffer.from(pax.encodeBody())
-  const head = headerBlock({ path: shortened(`PaxHeader/${path.split('/').at(-1) ?? ''}`), type: 'ExtendedHeader', mode: 0o644, size: body.length }, epoch)
+  const head = headerBlock(
+    {
+      path: shortened(`PaxHeader/${path.split('/').at(-1) ?? ''}`),
+      type: 'ExtendedHeader',
+      mode: 0o644,
+      size: body.length,
+    },
+    epoch,
+  )
   return Buffer.concat([head, body, padding(body.length), plain])
 }
 
@@ -133,7 +146,15 @@ interface HeaderFields {
 }
 
 function headerBlock(fields: HeaderFields, epoch: number): Buffer {
-  const header = new Header({ ...fields, linkpath: fields.linkpath ?? '', uid: 0, gid: 0, uname: 'root', gname: 'root', mtime: new Date(epoch * 1000) })
+  const header = new Header({
+    ...fields,
+    linkpath: fields.linkpath ?? '',
+    uid: 0,
+    gid: 0,
+    uname: 'root',
+    gname: 'root',
+    mtime: new Date(epoch * 1000),
+  })
   const block = Buffer.alloc(BLOCK)
   header.encode(block, 0)
   return block

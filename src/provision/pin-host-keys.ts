@@ -3,16 +3,14 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { connectSsh } from '../ssh/connect.ts'
-import { fingerprint, keyType, knownName, parseKnownHosts, verdict } from '../ssh/known-hosts.ts'
+import { fingerprint, keyType, parseKnownHosts, verdict } from '../ssh/known-hosts.ts'
 import { resolveOptions } from '../ssh/options.ts'
 import type { Host } from '../transport/transport.ts'
 
 export interface ShownKey {
   readonly host: string
-  /** Name in known_hosts: `web1` or `[web1]:2222`. */
-  readonly name: string
-  readonly port: number
-  readonly alias: string
+  /** Names in known_hosts: `web1`, or `[web1]:2222` first; see `verdict`. */
+  readonly names: readonly string[]
   readonly type: string
   readonly fingerprint: string
   /** Base64 of the key. */
@@ -44,13 +42,9 @@ export async function scanHostKey(host: Host, signal: AbortSignal): Promise<Show
     if (!shown) throw error
   })
   if (!shown) throw new ShipError('unreachable', `${options.hostname} showed no host key`)
-  const alias = options.keyAlias
-  const name = knownName({ name: alias, port: options.port })
   return {
     host: host.name,
-    name,
-    port: options.port,
-    alias,
+    names: options.knownNames,
     type: keyType(shown),
     fingerprint: fingerprint(shown),
     key: shown.toString('base64'),
@@ -67,7 +61,7 @@ export async function pinHostKeys(
   const lines = parseKnownHosts(text, file)
   const judged = keys.map((key) => ({
     key,
-    found: verdict(lines, { name: key.alias, port: key.port }, Buffer.from(key.key, 'base64')),
+    found: verdict(lines, key.names, Buffer.from(key.key, 'base64')),
   }))
   const known = judged.filter((j) => j.found.kind === 'ok').map((j) => j.key)
   const changed = judged.filter((j) => j.found.kind === 'changed' || j.found.kind === 'revoked').map((j) => j.key)
@@ -82,7 +76,7 @@ export async function pinHostKeys(
   const kept = text.split('\n').filter((line, index) => !gone.has(index + 1) && line !== '')
   if (added.length > 0) {
     await mkdir(dirname(file), { recursive: true })
-    const content = [...kept, ...added.map((k) => `${k.name} ${k.type} ${k.key}`)].join('\n')
+    const content = [...kept, ...added.map((k) => `${k.names[0] ?? k.host} ${k.type} ${k.key}`)].join('\n')
     await writeFile(`${file}.new`, `${content}\n`, { mode: 0o644 })
     await rename(`${file}.new`, file)
   }

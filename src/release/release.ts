@@ -6,7 +6,7 @@ import type { Environment } from '../config/environment.ts'
 import { ShipError } from '../errors.ts'
 import { openFleet, type Fleet } from '../fleet/fleet.ts'
 import type { Bundle } from '../formats/bundle.ts'
-import { packPayload } from '../formats/payload.ts'
+import { packPayload, type PackedPayload } from '../formats/payload.ts'
 import type { Payload } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
 import { diffManifests } from '../tree/diff.ts'
@@ -14,7 +14,6 @@ import { parseManifest, type Manifest } from '../tree/manifest.ts'
 import { liveRecord, type Observed } from './observe.ts'
 import { releasePlan, type HostPlan, type Plan } from './plan.ts'
 import { observe } from './probe.ts'
-import type { PackedTree } from './step.ts'
 import { transact, type RunReport } from './transaction.ts'
 
 export type { RunReport } from './transaction.ts'
@@ -73,12 +72,12 @@ function packOnce(
   bundle: Bundle,
   scratch: string,
   io: Io,
-): (compression: Payload['compression']) => Promise<PackedTree> {
-  const packed = new Map<string, Promise<PackedTree>>()
+): (compression: Payload['compression']) => Promise<PackedPayload> {
+  const packed = new Map<string, Promise<PackedPayload>>()
   return (compression) => {
     const known = packed.get(compression)
     if (known) return known
-    const fresh = new Promise<PackedTree>((resolve, reject) => {
+    const fresh = new Promise<PackedPayload>((resolve, reject) => {
       inStep(io.emit, { step: 'pack' }, async () => {
         const tree = await packPayload(bundle, compression, scratch, { signal: io.signal })
         resolve(tree)

@@ -3,13 +3,11 @@ import { hookEnv, type HookFacts } from './hooks.ts'
 import type { HostPlan, Plan } from './plan.ts'
 import type { Environment } from '../config/environment.ts'
 import type { Fleet } from '../fleet/fleet.ts'
+import type { PackedPayload } from '../formats/payload.ts'
 import type { GateHost } from '../gates/gate.ts'
-import type { HostSession, HostState, Lease, Payload, ReleaseRecord, StageSpec } from '../host/session.ts'
+import type { HostSession, HostState, Lease, Payload, ReleaseRecord } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Host } from '../transport/transport.ts'
-
-/** The packed tree for hosts that unpack one compression, and what a host holds it against. */
-export interface PackedTree extends Payload, Pick<StageSpec, 'checksDigest' | 'entries' | 'treeBytes'> {}
 
 /** One run of one plan. */
 export interface Run {
@@ -20,7 +18,7 @@ export interface Run {
   /** Commit of the bundle, for the journal. */
   readonly commit?: string | undefined
   /** Packs the bundle, once for all hosts that ask for the same compression. Never called by a rollback. */
-  readonly pack: (compression: Payload['compression']) => Promise<PackedTree>
+  readonly pack: (compression: Payload['compression']) => Promise<PackedPayload>
 }
 
 /** One host in a run, its lock held. */

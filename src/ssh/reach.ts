@@ -33,7 +33,7 @@ async function hop(target: Target, { pins, signal, depth }: HopContext): Promise
   const { env } = process
   const options = await resolveOptions(target, env, signal)
   const [identities, verifier] = await Promise.all([collectIdentities(options, env), hostVerifier(options, pins)])
-  const before = await jumpChain(options.jumps, target.knownHosts, signal, depth)
+  const before = await jumpChain(options.jumps, target, { signal, depth })
   try {
     const through = before ? await dial(before.client, options.hostname, options.port) : undefined
     const client = await connectSsh({ options, verifier, identities, through, signal })
@@ -51,15 +51,14 @@ async function hop(target: Target, { pins, signal, depth }: HopContext): Promise
 /** The last jump host, reached through those before it. */
 async function jumpChain(
   jumps: readonly string[],
-  knownHosts: string | undefined,
-  signal: AbortSignal,
-  depth: number,
+  target: Target,
+  { signal, depth }: Omit<HopContext, 'pins'>,
 ): Promise<Connection | undefined> {
   const last = jumps.at(-1)
   if (last === undefined) return undefined
   const rest = jumps.slice(0, -1).join(',')
-  const target = { ...jumpTarget(last, knownHosts), ...(rest === '' ? {} : { proxyJump: rest }) }
-  return hop(target, { pins: [], signal, depth: depth + 1 })
+  const jump = { ...jumpTarget(last, target), ...(rest === '' ? {} : { proxyJump: rest }) }
+  return hop(jump, { pins: [], signal, depth: depth + 1 })
 }
 
 /** A TCP connection from the far end of a connection. */

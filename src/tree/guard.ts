@@ -6,7 +6,8 @@ import { closeSync, existsSync, lstatSync, openSync, readSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import picomatch from 'picomatch'
 import { ShipError } from '../errors.ts'
-import { linkProblem, type Entry } from './manifest.ts'
+import { linkProblem } from './entries.ts'
+import type { Entry } from './manifest.ts'
 
 interface Finding {
   readonly path: string
@@ -23,29 +24,44 @@ const MAX_KEY_BYTES = 64 * 1024
 /** Rejects (reason `build`) with all findings at once. `allow`: paths or patterns that are meant. */
 export function guardTree(root: string, entries: readonly Entry[], allow: readonly string[]): void {
   const allowed = allow.length > 0 ? picomatch([...allow], { dot: true }) : () => false
+  const tree = new Map<string, Entry>(entries.map((e) => [e.path, e]))
   const findings = entries.flatMap((entry): Finding[] => {
-    const problem = problemOf(root, entry)
-    return problem === undefined || (problem.may && allowed(entry.path)) ? [] : [{ path: entry.path, problem: problem.text }]
+    const problem = problemOf(root, entry, tree)
+    return problem === undefined || (problem.may && allowed(entry.path))
+      ? []
+      : [{ path: entry.path, problem: problem.text }]
   })
   const [first] = findings
   if (!first) return
   const details = findings.slice(0, SHOWN).map((f) => `${f.path}: ${f.problem}`)
   const more = findings.length - details.length
-  throw new ShipError('build', `${findings.length === 1 ? 'one path' : `${findings.length} paths`} should not be released`, {
-    step: 'guard',
-    state: 'nothing was written',
-    details: more > 0 ? [...details, `and ${more} more`] : details,
-    next: ['leave it out (build.exclude), or, if it is meant, add to the configuration:', `build: { allow: [${JSON.stringify(first.path)}] }`],
-  })
+  throw new ShipError(
+    'build',
+    `${findings.length === 1 ? 'one path' : `${findings.length} paths`} should not be released`,
+    {
+      step: 'guard',
+      state: 'nothing was written',
+      details: more > 0 ? [...details, `and ${more} more`] : details,
+      next: [
+        'leave it out (build.exclude), or, if it is meant, add to the configuration:',
+        `build: { allow: [${JSON.stringify(first.path)}] }`,
+      ],
+    },
+  )
 }
 
 /** `may`: whether `build.allow` can let it through; what would break on a host cannot be allowed. */
-function problemOf(root: string, entry: Entry): { readonly text: string; readonly may: boolean } | undefined {
+function problemOf(
+  root: string,
+  entry: Entry,
+  tree: ReadonlyMap<string, Entry>,
+): { readonly text: string; readonly may: boolean } | undefined {
   const file = join(root, entry.path)
   if (entry.type === 'link') {
-    const problem = linkProblem(entry.path, entry.target)
+    const problem = linkProblem(entry.path, entry.target, tree)
     if (problem !== undefined) return { text: problem, may: false }
-    if (!existsSync(join(dirname(file), entry.target))) return { text: `links to "${entry.target}", which does not exist`, may: true }
+    if (!existsSync(join(dirname(file), entry.target)))
+      return { text: `links to "${entry.target}", which does not exist`, may: true }
     return undefined
   }
   const junk = byName(entry.path)
@@ -53,7 +69,8 @@ function problemOf(root: string, entry: Entry): { readonly text: string; readonl
   const { mode } = lstatSync(file)
   if ((mode & 0o6000) !== 0) return { text: 'is setuid or setgid', may: true }
   if (entry.type === 'file' && (mode & 0o002) !== 0) return { text: 'may be written by everybody', may: true }
-  if (entry.type === 'file' && entry.size <= MAX_KEY_BYTES && PRIVATE_KEY.test(head(file))) return { text: 'holds a private key', may: true }
+  if (entry.type === 'file' && entry.size <= MAX_KEY_BYTES && PRIVATE_KEY.test(head(file)))
+    return { text: 'holds a private key', may: true }
   return undefined
 }
 
@@ -61,7 +78,8 @@ function byName(path: string): string | undefined {
   const name = path.slice(path.lastIndexOf('/') + 1)
   if (name === '.git' || name === '.hg' || name === '.svn') return 'is a repository'
   if (name === '.ssh') return 'is a folder of ssh keys'
-  if (/^\.env(\..+)?$/.test(name) && !/\.(example|sample|template|dist)$/.test(name)) return 'is a file of settings and secrets; use release.shared.files for it'
+  if (/^\.env(\..+)?$/.test(name) && !/\.(example|sample|template|dist)$/.test(name))
+    return 'is a file of settings and secrets; use release.shared.files for it'
   return undefined
 }
 

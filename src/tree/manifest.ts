@@ -122,7 +122,10 @@ function check(manifest: Manifest, reason: 'build' | 'refused'): void {
   if (commit !== undefined && !COMMIT.test(commit)) throw wrong('a commit that is none,', commit)
   const found = entriesProblem(manifest.entries)
   if (!found) return
-  throw new ShipError(reason, `${reason === 'build' ? '' : 'the manifest: '}"${escapeControls(found.path)}" ${escapeControls(found.problem)}`)
+  throw new ShipError(
+    reason,
+    `${reason === 'build' ? '' : 'the manifest: '}"${escapeControls(found.path)}" ${escapeControls(found.problem)}`,
+  )
 }
 
 function parseComponent(input: unknown): Component {
@@ -142,7 +145,8 @@ function parseEntry(input: unknown): Entry {
   const type = value['type']
   if (typeof path !== 'string') throw new ShipError('refused', `the manifest has an entry with path ${shown(path)}`)
   const where = `entry "${escapeControls(path)}" of the manifest`
-  if (type !== 'file' && type !== 'dir' && type !== 'link') throw new ShipError('refused', `${where} is of type ${shown(type)}`)
+  if (type !== 'file' && type !== 'dir' && type !== 'link')
+    throw new ShipError('refused', `${where} is of type ${shown(type)}`)
   allow(value, ENTRY_KEYS[type], where)
   const base = { path: path as RelPath, mode: number(value['mode'], 'mode', where) }
   if (type === 'dir') return { ...base, type }

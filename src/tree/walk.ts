@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ShipError, throwIfAborted } from '../errors.ts'
 import { parseRelPath, type RelPath } from '../names.ts'
-import { DIR_MODE, LINK_MODE, type Entry } from './manifest.ts'
+import type { Entry } from './manifest.ts'
 
 export interface WalkOptions {
   readonly signal: AbortSignal
@@ -19,6 +19,8 @@ export interface WalkOptions {
 
 const BUFFER_BYTES = 1024 * 1024
 const TURN_MS = 40
+const DIR_MODE = 0o755
+const LINK_MODE = 0o777
 
 /**
  * All entries below `root`, sorted by path bytewise, a folder before what it holds. Modes are made independent of umask: 0644, or 0755
@@ -51,7 +53,8 @@ function listTree(root: string, { include }: WalkOptions): Found[] {
   const visit = (folder: string): void => {
     for (const name of readdirSync(join(root, folder), { encoding: 'buffer' })) {
       const text = name.toString('utf8')
-      if (!Buffer.from(text).equals(name)) throw new ShipError('build', `a name in "${folder || '.'}" is not valid UTF-8: ${JSON.stringify(text)}`)
+      if (!Buffer.from(text).equals(name))
+        throw new ShipError('build', `a name in "${folder || '.'}" is not valid UTF-8: ${JSON.stringify(text)}`)
       const path = folder === '' ? text : `${folder}/${text}`
       const stats = lstatSync(join(root, path))
       if (include && !include(path, stats.isDirectory())) continue
