@@ -3,6 +3,7 @@
  * in a temporary project; the hosts are folders.
  */
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -11,33 +12,32 @@ import { ShipError, throwIfAborted } from '../errors.ts'
 import type { Answer, Context, Input } from './command.ts'
 
 const HOSTS = ['web1', 'web2', 'web3']
-/** The fixture stands beside `src` in a checkout and beside `dist` in the package. */
-const FIXTURE = ['../../fixtures/node-app', '../../../fixtures/node-app'].map((path) => join(import.meta.dirname, path))
+/** The root of ship: two folders up from here in a checkout, three in the package, where this file lies in dist/. */
+const ROOT =
+  ['../..', '../../..']
+    .map((path) => join(import.meta.dirname, path))
+    .find((path) => existsSync(join(path, 'bin/ship.js'))) ?? ''
 
 interface Act {
-  readonly says: string
+  readonly says?: string
   readonly args: readonly string[]
   /** What the command must end with for the demo to go on. */
-  readonly code: number
+  readonly code?: number
   /** Changes the sources before it. */
   readonly edit?: (project: string) => Promise<void>
 }
 
 const ACTS: readonly Act[] = [
-  { says: 'build version 1.0.0 of a small web app', args: ['build'], code: 0 },
-  { says: 'release it to three hosts, each checked over HTTP', args: ['release', '--yes'], code: 0 },
-  {
-    says: 'build and release 1.1.0',
-    args: ['build', '--version', '1.1.0'],
-    code: 0,
-    edit: (p) => setVersion(p, '1.1.0'),
-  },
-  { says: '', args: ['release', '--yes'], code: 0 },
-  { says: 'build 1.2.0, which answers 500', args: ['build', '--version', '1.2.0'], code: 0, edit: breakApp },
-  { says: 'release it: the gate fails, and every host goes back by itself', args: ['release', '--yes'], code: 6 },
-  { says: 'what runs now', args: ['status'], code: 0 },
-  { says: 'and one command goes back further', args: ['rollback', '--yes'], code: 0 },
-  { says: '', args: ['history'], code: 0 },
+  { says: 'Version 1.0.0 of a small web app: built once, released to three hosts', args: ['build'] },
+  { args: ['release', '--yes'] },
+  { says: 'The next version goes the same way', args: ['build'], edit: (p) => setVersion(p, '1.1.0') },
+  { args: ['release', '--yes'] },
+  { says: 'Version 1.2.0 answers every request with 500', args: ['build'], edit: breakApp },
+  { says: 'Its health check fails, and every host goes back by itself', args: ['release', '--yes'], code: 6 },
+  { args: ['status'] },
+  { says: 'One command goes back to the version before', args: ['rollback', '--yes'] },
+  { says: 'What happened, and what is on the hosts', args: ['history'] },
+  { args: ['releases'] },
 ]
 
 export async function run(_input: Input, context: Context): Promise<Answer> {
@@ -49,16 +49,111 @@ export async function run(_input: Input, context: Context): Promise<Answer> {
     for (const act of ACTS) {
       throwIfAborted(context.io.signal)
       await act.edit?.(project)
-      if (act.says !== '') context.say(({ bold }) => ['', bold(`# ${act.says}`)])
-      context.say(({ dim }) => [dim(`$ ship ${act.args.join(' ')}`)])
-      const code = await ship(act.args, project, context.io.signal)
-      if (code !== act.code)
-        throw new ShipError('build', `"ship ${act.args.join(' ')}" ended with ${code}, not ${act.code}`)
-      if (code !== 0) context.say(({ dim }) => [dim(`(exit code ${code})`)])
+      const { says } = act
+      if (says !== undefined) context.say(({ style }) => ['', style.bold(`# ${says}`)])
+      const line = `ship ${act.args.join(' ')}`
+      context.say(({ style }) => ['', style.cyan(`$ ${line}`)])
+      const code = await ship(act.args, project, context)
+      throwIfAborted(context.io.signal)
+      const expected = act.code ?? 0
+      if (code !== expected) throw new ShipError('build', `"${line}" ended with ${code} instead of ${expected}`)
+      if (code !== 0) context.say(({ style }) => [style.dim(`exit code ${code}: failed, and all hosts are as before`)])
     }
-    return { data: { hosts: HOSTS }, text: () => ['', 'That was all of it, on real files. Next: ship --help'] }
+    return { data: { hosts: HOSTS }, text: () => ['', 'All of it ran on real files and processes. Next: ship --help'] }
   } finally {
     await stopApps(home)
     await rm(home, { recursive: true, force: true })
+  }
+}
+
+async function makeProject(home: string, project: string): Promise<void> {
+  await cp(join(ROOT, 'fixtures/node-app'), project, { recursive: true })
+  const ports = await freePorts(HOSTS.length)
+  const hosts = HOSTS.map((name, index) => ({
+    host: name,
+    local: join(home, 'hosts', name),
+    roles: [name],
+    env: { PORT: String(ports[index]) },
+  }))
+  for (const { local } of hosts) await mkdir(local, { recursive: true })
+  const config = {
+    name: 'shop',
+    build: { recipe: 'node-app' },
+    release: {
+      shared: { dirs: ['run'] },
+      hooks: { afterSwitch: ['bin/restart'] },
+      health: HOSTS.map((role, index) => ({
+        http: `http://127.0.0.1:${ports[index]}/healthz`,
+        role,
+        interval: '200ms',
+        deadline: '4s',
+      })),
+    },
+    environments: { production: { hosts } },
+  }
+  await writeFile(join(project, 'ship.config.json'), `${JSON.stringify(config, null, 2)}\n`)
+}
+
+async function setVersion(project: string, version: string): Promise<void> {
+  for (const name of ['package.json', 'package-lock.json']) {
+    const file = join(project, name)
+    const text = await readFile(file, 'utf8')
+    await writeFile(file, text.replaceAll(/"version": "1\.\d\.0"/g, `"version": "${version}"`))
+  }
+}
+
+async function breakApp(project: string): Promise<void> {
+  await setVersion(project, '1.2.0')
+  const file = join(project, 'server.js')
+  const text = await readFile(file, 'utf8')
+  await writeFile(
+    file,
+    text.replace("  if (request.url === '/healthz')", "  response.statusCode = 500\n  if (request.url === '/healthz')"),
+  )
+}
+
+/** Runs ship as a user would, on the same terminal. */
+function ship(args: readonly string[], cwd: string, { io }: Context): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [join(ROOT, 'bin/ship.js'), ...args], { cwd, stdio: 'inherit' })
+    const end = (): boolean => child.kill('SIGTERM')
+    io.signal.addEventListener('abort', end, { once: true })
+    child.once('error', reject)
+    child.once('exit', (code) => {
+      io.signal.removeEventListener('abort', end)
+      resolve(code ?? 1)
+    })
+  })
+}
+
+/** Ports that are free now: each is held until all are found. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve, reject) => {
+          server.once('error', reject)
+          server.listen(0, '127.0.0.1', () => {
+            const address = server.address()
+            resolve(typeof address === 'object' && address !== null ? address.port : 0)
+          })
+        }),
+    ),
+  )
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+/** Ends the apps that the demo's hooks started. */
+async function stopApps(home: string): Promise<void> {
+  for (const name of HOSTS) {
+    const pid = Number(await readFile(join(home, 'hosts', name, 'shared/run/pid'), 'utf8').catch(() => ''))
+    if (!(pid > 1)) continue
+    try {
+      process.kill(pid, 'SIGTERM')
+    } catch {
+      // It ended by itself.
+    }
   }
 }

@@ -197,4 +197,12 @@ export const COMMANDS: readonly Command[] = [
     exits: [],
     load: () => import('./schema.ts'),
   },
+  {
+    name: 'demo',
+    summary: 'build, release, break and roll back an app on hosts that are folders of this machine',
+    group: 'Look',
+    examples: [['ship demo', 'takes half a minute and leaves nothing behind']],
+    exits: [3],
+    load: () => import('./demo.ts'),
+  },
 ]

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { ZipArchive, type EntryData } from 'archiver'
+import type { EntryData, ZipArchive } from 'archiver'
 import { throwIfAborted } from '../errors.ts'
 import type { Entry, Tree } from '../tree/manifest.ts'
 import { bundleName, type Format, type WriteOptions } from './format.ts'
@@ -27,7 +27,9 @@ export const zip = {
     const { entries } = tree.manifest
     const bytes = entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
     const forceZip64 = bytes > ZIP32_BYTES || entries.length > ZIP32_ENTRIES
-    const archive = new ZipArchive({ zlib: { level: LEVEL }, forceZip64 })
+    // Loaded only where a zip is written: it takes longer than most commands.
+    const { ZipArchive: Zip } = await import('archiver')
+    const archive = new Zip({ zlib: { level: LEVEL }, forceZip64 })
     // What archiver cannot read it leaves out of the archive with a mere warning.
     archive.on('warning', (error: Error) => archive.destroy(error))
     const filled = fill(archive, tree, options).catch((error: unknown) => {

@@ -78,13 +78,13 @@ function ask(
     const secure = url.protocol === 'https:'
     const verified = { rejectUnauthorized: !insecure }
     const stream = secure ? tlsConnect({ socket, servername: url.hostname, ...verified }) : socket
+    // No agent: even `agent: false` makes one, and that would connect by itself, from here.
     const settings: RequestOptions = {
       createConnection: () => stream,
       method: 'GET',
       path: url.pathname + url.search,
       headers: { host: url.host, 'user-agent': 'ship', connection: 'close', ...headers },
       signal,
-      agent: false,
     }
     const request = (secure ? httpsRequest : httpRequest)(settings, (response) => {
       readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject)

@@ -21,7 +21,10 @@ export async function makeShop(dir: string): Promise<Shop> {
   return {
     dir,
     async write(version, more = {}) {
-      await writeFile(join(dir, 'package.json'), `${JSON.stringify({ name: 'shop', version, private: true }, null, 2)}\n`)
+      await writeFile(
+        join(dir, 'package.json'),
+        `${JSON.stringify({ name: 'shop', version, private: true }, null, 2)}\n`,
+      )
       await writeFile(join(dir, 'app', 'VERSION'), `${version}\n`)
       for (let page = 0; page < PAGES; page++) {
         await writeFile(join(dir, 'app', `page ${page}.txt`), `${version} page ${page}\n`.repeat(50))

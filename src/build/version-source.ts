@@ -1,0 +1,95 @@
+/** Which version a build gets: a flag, or what the configuration says, taken further by `--bump` or `--snapshot`. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf, ShipError } from '../errors.ts'
+import { bump, compareVersions, isVersion, parseVersion, snapshot, type Bump, type Version } from '../version.ts'
+import { describeTag, type GitFacts } from './git.ts'
+
+export interface VersionChoice {
+  /** `--version`. */
+  readonly version?: string | undefined
+  /** `--bump`: the version after the highest one configured or built. */
+  readonly bump?: Bump | undefined
+  readonly snapshot?: boolean | undefined
+}
+
+export interface VersionFacts {
+  /** `version` of the configuration. */
+  readonly configured: string | (() => unknown)
+  readonly sources: string
+  readonly git: GitFacts | undefined
+  /** Versions of this app in `dist/`. */
+  readonly built: readonly Version[]
+  readonly signal: AbortSignal
+}
+
+/** Rejects with reason `usage` or `config` when there is no version or it is none. */
+export async function resolveVersion(choice: VersionChoice, facts: VersionFacts): Promise<Version> {
+  if (
+    [choice.version, choice.bump, choice.snapshot === true ? true : undefined].filter((c) => c !== undefined).length > 1
+  ) {
+    throw new ShipError('usage', '--version, --bump and --snapshot exclude each other')
+  }
+  if (choice.version !== undefined) return parseVersion(choice.version)
+  const base = await configuredVersion(facts)
+  if (choice.bump !== undefined)
+    return bump([base, ...facts.built].toSorted(compareVersions).at(-1) ?? base, choice.bump)
+  if (choice.snapshot !== true) return base
+  // A changed work tree is not its commit: two snapshots of one commit must not get one version.
+  const clean = facts.git !== undefined && !facts.git.dirty
+  return snapshot(base, clean ? facts.git.epoch : Math.floor(Date.now() / 1000), facts.git?.commit)
+}
+
+async function configuredVersion({ configured, sources, signal }: VersionFacts): Promise<Version> {
+  if (typeof configured === 'function') {
+    const value = await configured()
+    if (typeof value === 'string') return parseVersion(value, 'config')
+    throw new ShipError(
+      'config',
+      `the "version" function returned ${JSON.stringify(value) ?? 'nothing'}, not a version`,
+    )
+  }
+  if (configured === 'git') return gitVersion(sources, signal)
+  return configured.endsWith('.json') ? jsonVersion(sources, configured) : parseVersion(configured, 'config')
+}
+
+/** The tag on the commit, or a pre-release of the next patch that counts the commits since. */
+async function gitVersion(sources: string, signal: AbortSignal): Promise<Version> {
+  const found = await describeTag(sources, signal)
+  if (!found) {
+    throw new ShipError('config', 'version "git" needs a tag such as v1.4.2, and there is none before this commit', {
+      next: ['git tag v0.1.0, or give --version', 'in CI, fetch tags (actions/checkout with fetch-depth: 0)'],
+    })
+  }
+  const tagged = parseVersion(found.tag, 'config')
+  if (found.distance === 0) return tagged
+  return parseVersion(`${bump(tagged, 'patch')}-dev.${found.distance}.g${found.commit}`, 'config')
+}
+
+async function jsonVersion(sources: string, name: string): Promise<Version> {
+  const next = ['set "version" in the configuration, or give --version']
+  let text: string
+  try {
+    text = await readFile(join(sources, name), 'utf8')
+  } catch (cause) {
+    throw new ShipError('config', `the version should come from ${name}, which cannot be read`, {
+      cause,
+      next,
+      details: [messageOf(cause)],
+    })
+  }
+  const version = versionIn(text)
+  if (version === undefined) throw new ShipError('config', `${name} has no "version"`, { next })
+  if (isVersion(version)) return version
+  return parseVersion(version, 'config')
+}
+
+function versionIn(text: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    const version = typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined
+    return typeof version === 'string' ? version : undefined
+  } catch {
+    return undefined
+  }
+}
