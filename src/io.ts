@@ -38,6 +38,6 @@ export async function inStep(
 }
 
 /** Adds host and step to a ShipError that lacks them; anything else is a defect and stays as it is. */
-export function located(error: unknown, parts: ErrorParts): unknown {
+function located(error: unknown, parts: ErrorParts): unknown {
   return error instanceof ShipError ? error.at(parts) : error
 }

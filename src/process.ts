@@ -59,7 +59,7 @@ export async function runLocal(argv: readonly string[], options: LocalOptions): 
 }
 
 /** Keeps the first bytes of a stream of output. */
-export function keepOutput(maxBytes = MAX_OUTPUT) {
+function keepOutput(maxBytes = MAX_OUTPUT) {
   const kept: Buffer[] = []
   let room = maxBytes
   let dropped = false

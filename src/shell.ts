@@ -11,7 +11,7 @@ export interface Script {
 }
 
 /** A word that every POSIX shell reads as exactly this string. Throws on NUL, which no argument can hold. */
-export function quote(value: string): string {
+function quote(value: string): string {
   if (value.includes('\0')) throw new RangeError('an argument cannot hold a NUL byte')
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`
 }

@@ -4,7 +4,7 @@ import { z } from 'zod'
 const MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** Milliseconds of "500ms", "30s", "5m", "1h", "1.5h", "1h30m"; undefined when it is no duration. A bare number has no unit and is none. */
-export function parseDuration(text: string): number | undefined {
+function parseDuration(text: string): number | undefined {
   const parts = [...text.trim().matchAll(/(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)/g)]
   if (parts.length === 0 || parts.map((p) => p[0]).join('') !== text.trim()) return undefined
   return parts.reduce((sum, [, number = '', unit = '']) => sum + Number(number) * (MS[unit] ?? Number.NaN), 0)
@@ -23,15 +23,3 @@ export const duration = z
   .refine((text) => parseDuration(text) !== undefined, 'is not a duration; write "500ms", "30s", "5m" or "1h"')
   .transform((text) => parseDuration(text) ?? 0)
   .meta({ description: 'A duration with its unit: "500ms", "30s", "5m", "1h"' })
-
-/** 1234567 as "1.2 MB": decimal units, as disks and networks are sold. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let value = bytes
-  let unit = 0
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000
-    unit++
-  }
-  return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`
-}

@@ -56,9 +56,10 @@ export async function build(request: BuildRequest, io: Io): Promise<BuildReport>
   const recipe = await loadRecipe(project.config.build.recipe, project.dir)
   const scratch = await mkdtemp(join(tmpdir(), 'ship-build-'))
   try {
-    const { sources, git } = await findSources(request, join(scratch, 'checkout'), io)
+    const place = await findSources(request, join(scratch, 'checkout'), io)
+    const { sources, git } = place
     const epoch = epochOf(process.env['SOURCE_DATE_EPOCH'], git)
-    const version = await chosenVersion(request, { sources, git, dist }, io)
+    const version = await chosenVersion(request, { ...place, dist }, io)
     const facts = { project, recipe, sources, git, epoch, version, io }
     const tree = await stage({ ...facts, scratch: join(scratch, 'first') })
     const unchanged = await checkVersion(dist, tree)
@@ -96,33 +97,37 @@ function chosenFormats({ formats, project }: BuildRequest): readonly Format[] {
   })
 }
 
-async function findSources(
-  { project, ref }: BuildRequest,
-  folder: string,
-  io: Io,
-): Promise<{ readonly sources: string; readonly git: GitFacts | undefined }> {
+interface Sources {
+  readonly sources: string
+  /** The project's folder, in the checkout with `--ref`. */
+  readonly projectDir: string
+  readonly git: GitFacts | undefined
+}
+
+async function findSources({ project, ref }: BuildRequest, folder: string, io: Io): Promise<Sources> {
   const here = resolve(project.dir, project.config.build.from)
   if (ref === undefined) {
     if (!existsSync(here))
       throw new ShipError('config', `build.from is "${project.config.build.from}", which does not exist`)
-    return { sources: here, git: await gitFacts(here, distOf(project), io.signal) }
+    return { sources: here, projectDir: project.dir, git: await gitFacts(here, distOf(project), io.signal) }
   }
-  let found: { readonly sources: string; readonly git: GitFacts | undefined } | undefined
+  let found: Sources | undefined
   await inStep(io.emit, { step: 'sources', title: `check out ${ref}` }, async () => {
     const top = (await gitFacts(project.dir, distOf(project), io.signal))?.top ?? project.dir
     await checkout(project.dir, ref, folder, io.signal)
     const sources = placeIn(folder, top, here)
     if (!existsSync(sources)) throw new ShipError('usage', `"${ref}" has no folder "${relative(top, here)}"`)
     const git = await gitFacts(sources, distOf(project), io.signal)
-    found = { sources, git }
+    found = { sources, projectDir: placeIn(folder, top, project.dir), git }
     return git?.commit.slice(0, 9)
   })
-  return found ?? { sources: here, git: undefined }
+  if (!found) throw new Error('a step that ended well has its result')
+  return found
 }
 
 async function chosenVersion(
   request: BuildRequest,
-  place: { readonly sources: string; readonly git: GitFacts | undefined; readonly dist: string },
+  place: Sources & { readonly dist: string },
   io: Io,
 ): Promise<Version> {
   let version: Version | undefined

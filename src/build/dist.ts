@@ -41,7 +41,7 @@ const listSchema = z.object({
   ),
 })
 
-export type Artifact = z.output<typeof artifactSchema>
+type Artifact = z.output<typeof artifactSchema>
 export type Build = z.output<typeof listSchema>['builds'][number]
 
 /** What `artifacts.json` lists, oldest first; nothing when there is none. Rejects (reason `build`) when it cannot be read. */

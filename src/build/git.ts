@@ -1,5 +1,5 @@
 /** What git says of the sources: commit, time, tags, and a clean copy of another commit. Without git, or outside of it, nothing. */
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { runLocal } from '../process.ts'
@@ -52,11 +52,6 @@ export async function checkout(folder: string, ref: string, to: string, signal: 
   }
   await failed(['clone', '--quiet', '--shared', '--no-checkout', '--', top, to])
   await failed(['-C', to, '-c', 'advice.detachedHead=false', 'checkout', '--quiet', '--detach', commit])
-}
-
-/** Forgets a checkout. */
-export async function removeCheckout(to: string): Promise<void> {
-  await rm(to, { recursive: true, force: true })
 }
 
 /** Where a folder of the repository lies in a checkout of it. */

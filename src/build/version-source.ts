@@ -1,4 +1,5 @@
 /** Which version a build gets: a flag, or what the configuration says, taken further by `--bump` or `--snapshot`. */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, ShipError } from '../errors.ts'
@@ -17,6 +18,8 @@ export interface VersionFacts {
   /** `version` of the configuration. */
   readonly configured: string | (() => unknown)
   readonly sources: string
+  /** The project's folder, in the checkout with `--ref`: its package.json counts when the sources have none. */
+  readonly projectDir: string
   readonly git: GitFacts | undefined
   /** Versions of this app in `dist/`. */
   readonly built: readonly Version[]
@@ -40,7 +43,7 @@ export async function resolveVersion(choice: VersionChoice, facts: VersionFacts)
   return snapshot(base, clean ? facts.git.epoch : Math.floor(Date.now() / 1000), facts.git?.commit)
 }
 
-async function configuredVersion({ configured, sources, signal }: VersionFacts): Promise<Version> {
+async function configuredVersion({ configured, sources, projectDir, signal }: VersionFacts): Promise<Version> {
   if (typeof configured === 'function') {
     const value = await configured()
     if (typeof value === 'string') return parseVersion(value, 'config')
@@ -50,7 +53,9 @@ async function configuredVersion({ configured, sources, signal }: VersionFacts):
     )
   }
   if (configured === 'git') return gitVersion(sources, signal)
-  return configured.endsWith('.json') ? jsonVersion(sources, configured) : parseVersion(configured, 'config')
+  if (!configured.endsWith('.json')) return parseVersion(configured, 'config')
+  const folder = existsSync(join(sources, configured)) ? sources : projectDir
+  return jsonVersion(folder, configured)
 }
 
 /** The tag on the commit, or a pre-release of the next patch that counts the commits since. */

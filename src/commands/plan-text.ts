@@ -52,6 +52,7 @@ function facts(plan: Plan): readonly string[] {
     ...merged('hook', busy, (p) => p.hooks.map((h) => `${h.point}: ${h.title}`)),
     ...merged('gate', busy, (p) => p.gates),
     ...merged('prunes', busy, (p) => p.prune),
+    ...merged('lock', plan.hosts, (p) => (p.lock === undefined ? [] : [`${p.lock}: taken over if that run is dead`])),
   ]
 }
 

@@ -21,7 +21,7 @@ export interface Hook {
   readonly env: Readonly<Record<string, string>>
 }
 
-export const HOOK_POINTS = ['beforeStage', 'beforeSwitch', 'afterSwitch', 'afterVerify', 'onFailure'] as const
+const HOOK_POINTS = ['beforeStage', 'beforeSwitch', 'afterSwitch', 'afterVerify', 'onFailure'] as const
 export type HookPoint = (typeof HOOK_POINTS)[number]
 
 /** A gate after parsing: the kind's own options, and the timing common to all kinds. */

@@ -32,7 +32,7 @@ export async function expandHosts(hosts: EnvironmentConfig['hosts'], defaults: H
  * Expands `web[01:03].example` to web01, web02, web03 (zeros kept) and `db[a,b]` to dba, dbb; several brackets multiply. Brackets that
  * hold an IPv6 address stay.
  */
-export function expandRange(text: string): string[] {
+function expandRange(text: string): string[] {
   const match = /^([^[]*)\[([^\]]*)\](.*)$/.exec(text)
   if (!match) return [text]
   const [, head = '', inside = '', tail = ''] = match

@@ -30,5 +30,5 @@ function healthSchema(): Record<string, unknown> {
 }
 
 function properties(schema: z.ZodType): Record<string, unknown> {
-  return (z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }).properties ?? {}) as Record<string, unknown>
+  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }).properties ?? {}
 }

@@ -20,8 +20,9 @@ export async function importModule(file: string): Promise<unknown> {
       if (specifier === 'slipway') return { url: pathToFileURL(API).href, shortCircuit: true }
       const resolved = next(specifier, context)
       // Told outright, Node need not guess (and warn) in projects whose package.json names no module type.
-      if (resolved.url.split('?')[0] === url && /\.ts$/.test(file)) return { ...resolved, format: 'module-typescript' }
-      if (resolved.url.split('?')[0] === url && /\.js$/.test(file) && resolved.format == null)
+      if (resolved.url.split('?')[0] === url && file.endsWith('.ts'))
+        return { ...resolved, format: 'module-typescript' }
+      if (resolved.url.split('?')[0] === url && file.endsWith('.js') && resolved.format == null)
         return { ...resolved, format: 'module' }
       return resolved
     },

@@ -83,8 +83,7 @@ export async function openFleet(environment: Environment, io: Io): Promise<Fleet
     async reconnect(name, signal) {
       const old = session(name)
       if (old.connected) return old
-      await old.close().catch(() => undefined)
-      const fresh = await openSession(old.host, { signal })
+      const fresh = await old.reopen({ signal })
       sessions.set(name, fresh)
       return fresh
     },

@@ -17,7 +17,7 @@ export function allOrThrow<T>(results: readonly HostResult<T>[], parts: ErrorPar
  * One error for the failures of several hosts. Equal causes are told once with the hosts they concern. The reason is that of the
  * first failure that is no mere consequence; defects come before everything.
  */
-export function mergedError(
+function mergedError(
   failed: readonly { readonly host: Host; readonly error: unknown }[],
   total: number,
   parts: ErrorParts = {},

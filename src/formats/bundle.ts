@@ -71,7 +71,8 @@ export async function readBundle(bundle: Bundle, visit: BundleVisitor, options: 
       if (difference !== undefined) throw refusal(bundle, difference)
       const hashed = hashing(content)
       if (want.entry) await visit(want.entry, hashed.content)
-      for await (const _rest of hashed.content);
+      // What the visitor left is read all the same: it counts for the digest.
+      for await (const rest of hashed.content) void rest
       if (want.entry?.type !== 'file') return
       if (hashed.digest() !== want.entry.sha256) throw refusal(bundle, `holds "${want.entry.path}" with other bytes`)
       options.onProgress?.((done += want.entry.size))

@@ -8,7 +8,6 @@ const FORMATS = [tarGz, tarZst, zip] as const
 
 /** Their names, for the schema of the configuration. */
 export const FORMAT_NAMES = FORMATS.map((f) => f.name)
-export type FormatName = (typeof FORMATS)[number]['name']
 
 /** All formats, in the order of preference when a bundle is there in several: the cheapest to read first. */
 export const formats: readonly Format[] = [tarZst, tarGz, zip]

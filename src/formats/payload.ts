@@ -40,7 +40,7 @@ const DISK_BLOCK = 4096
 const CHUNK = 256 * 1024
 
 /** The check lists of a manifest: what a host holds the tree against. */
-export function checkLists(manifest: Manifest): {
+function checkLists(manifest: Manifest): {
   readonly checks: string
   readonly sums: string
   readonly links: string

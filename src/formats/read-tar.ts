@@ -73,7 +73,8 @@ async function nextEntry(bytes: ByteReader): Promise<ArchiveEntry | undefined> {
     }
     const header = new Header(block)
     if (!header.cksumValid) throw new ShipError('refused', 'the archive has a header with a wrong checksum')
-    switch (header.type) {
+    const type: string = header.type
+    switch (type) {
       case 'ExtendedHeader': {
         const { path, linkpath, size } = Pax.parse(await record(bytes, header), undefined, false)
         long = {
@@ -101,7 +102,8 @@ function entryOf(header: Header, long: LongNames): ArchiveEntry {
   const mode = (header.mode ?? 0) & 0o7777
   const size = long.size ?? header.size ?? 0
   if (!Number.isSafeInteger(size) || size < 0) throw new ShipError('refused', `"${path}" has a size that is none`)
-  switch (header.type) {
+  const type: string = header.type
+  switch (type) {
     case 'File':
     case 'OldFile':
       return { path, type: 'file', mode, size }
@@ -112,7 +114,7 @@ function entryOf(header: Header, long: LongNames): ArchiveEntry {
     default:
       throw new ShipError(
         'refused',
-        `"${path}" is of type ${header.type}; only files, directories and links may be in a bundle`,
+        `"${path}" is of type ${type}; only files, directories and links may be in a bundle`,
       )
   }
 }

@@ -174,7 +174,7 @@ function gnuRecord(kind: 'L' | 'K', name: string): Buffer {
 /** A name cut to what the field holds, at a character's border; readers take the long one. */
 function shortened(name: string): string {
   let text = name
-  while (Buffer.byteLength(text) > SHORT - 1) text = [...text].slice(0, -1).join('')
+  while (Buffer.byteLength(text) > SHORT - 1) text = Array.from(text).slice(0, -1).join('')
   return text
 }
 

@@ -84,8 +84,8 @@ async function wideEnd(handle: FileHandle, end: number): Promise<WideEnd | undef
 function centralEntry(directory: Buffer, offset: number): { readonly entry: ZipEntry; readonly next: number } {
   const nameAt = offset + CENTRAL_BYTES
   if (nameAt > directory.length || directory.readUInt32LE(offset) !== CENTRAL) throw damaged('has a broken directory')
-  const field16 = (at: number): number => directory.readUInt16LE(offset + at)
-  const field32 = (at: number): number => directory.readUInt32LE(offset + at)
+  const field16 = (within: number): number => directory.readUInt16LE(offset + within)
+  const field32 = (within: number): number => directory.readUInt32LE(offset + within)
   const extraAt = nameAt + field16(28)
   const next = extraAt + field16(30)
   if (next > directory.length || field16(32) !== 0) throw damaged('has a broken directory')

@@ -6,12 +6,18 @@ import { ShipError } from '../errors.ts'
 import type { Token } from '../names.ts'
 import type { Lease } from './session.ts'
 
+/** Resolves to false when the host does not know the token any more, and rejects when the link is bad. */
+export type Beat = () => Promise<boolean>
+
 export interface KeptLease extends Lease {
+  /** Beats through another connection from now on. */
+  through(beat: Beat): void
   stop(): void
 }
 
-/** Beats three times per lease. `beat` resolves to false when the host does not know the token any more, and rejects when the link is bad. */
-export function keepLease(token: Token, leaseSeconds: number, beat: () => Promise<boolean>): KeptLease {
+/** Beats three times per lease. */
+export function keepLease(token: Token, leaseSeconds: number, firstBeat: Beat): KeptLease {
+  let beat = firstBeat
   const controller = new AbortController()
   let lastBeat = performance.now()
   let busy = false
@@ -28,12 +34,15 @@ export function keepLease(token: Token, leaseSeconds: number, beat: () => Promis
       if (busy || controller.signal.aborted) return
       busy = true
       beat()
-        .then((held) => {
-          if (held) lastBeat = performance.now()
-          else lose('another run took the lock over')
-        })
-        // A slow or broken link is tolerated until the lease itself has run out.
-        .catch(() => undefined)
+        .then(
+          (held) => {
+            if (held) lastBeat = performance.now()
+            else lose('another run took the lock over')
+            return undefined
+          },
+          // A slow or broken link is tolerated until the lease itself has run out.
+          () => undefined,
+        )
         .finally(() => {
           busy = false
         })
@@ -41,5 +50,12 @@ export function keepLease(token: Token, leaseSeconds: number, beat: () => Promis
     (leaseSeconds * 1000) / 3,
   )
   timer.unref()
-  return { token, signal: controller.signal, stop: () => clearInterval(timer) }
+  return {
+    token,
+    signal: controller.signal,
+    through(other) {
+      beat = other
+    },
+    stop: () => clearInterval(timer),
+  }
 }

@@ -116,7 +116,7 @@ export interface Lease {
   readonly signal: AbortSignal
 }
 
-export interface LockOptions {
+interface LockOptions {
   /** How long a silent holder is still believed, seconds. The heartbeat comes three times as often. */
   readonly leaseSeconds: number
   /** Takes the lock over from this token instead of failing; only succeeds while that token still holds it. */
@@ -125,7 +125,7 @@ export interface LockOptions {
 }
 
 /** What a release's tree must be, sent ahead of the tree in the same stream; its digest goes as an argument. */
-export interface StageSpec {
+interface StageSpec {
   readonly version: Version
   readonly record: ReleaseRecord
   readonly sharedDirs: readonly string[]
@@ -146,7 +146,7 @@ export interface Payload {
   open(): Readable
 }
 
-export interface VerbOptions {
+interface VerbOptions {
   readonly signal: AbortSignal
 }
 
@@ -220,6 +220,8 @@ export interface HostSession {
   /** Runs a program in `deployTo` or below it. */
   readonly run: Runner
   dial: (address: string, port: number, signal: AbortSignal) => Promise<import('node:stream').Duplex>
+  /** A session over a new connection, for a host whose connection was lost. Leases go on, kept alive through the new one. */
+  reopen(options: VerbOptions): Promise<HostSession>
   close(): Promise<void>
 }
 

@@ -41,19 +41,25 @@ export function wayBack(state: HostState): string | null {
   const { current } = state
   if (current.kind !== 'link') return null
   const live = liveRecord(state)
-  const lastVerified = state.releases.filter((r) => r.state === 'verified').toSorted(newestFirst)[0]
-  const fallback = lastVerified ? `releases/${lastVerified.version}` : null
-  if (current.dangling) return fallback
-  if (!live || live.state === 'verified') return current.target
-  const before = live.previous
+  if (!current.dangling && (!live || live.state === 'verified')) return current.target
+  return beforeLive(state)
+}
+
+/** What was live before the live release, when it is still there; else the newest other release that is verified. */
+export function beforeLive(state: HostState): string | null {
+  const live = liveRecord(state)
+  const before = live?.previous ?? null
   const stillThere =
     before !== null &&
     (!before.startsWith('releases/') || state.releases.some((r) => `releases/${r.version}` === before))
-  return stillThere ? before : fallback
+  if (stillThere) return before
+  const others = state.releases.filter((r) => r.state === 'verified' && r.version !== live?.version)
+  const [newest] = others.toSorted(newestFirst)
+  return newest ? `releases/${newest.version}` : null
 }
 
 /** What `current` is, in words. */
-export function describeCurrent(current: Current): string {
+function describeCurrent(current: Current): string {
   if (current.kind === 'absent') return 'nothing'
   if (current.kind === 'obstacle') return `a ${current.what}`
   return current.dangling ? `${current.target} (which does not exist)` : current.target

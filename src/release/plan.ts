@@ -12,7 +12,8 @@ import type { Version } from '../version.ts'
 import { bundleProblem, hostProblem, rollbackProblem, type PlanOptions, type Target } from './fit.ts'
 import { describeGate } from './gate.ts'
 import { hooksFor } from './hooks.ts'
-import { currentTarget, liveRecord, observedDigest, wayBack, type Observed } from './observe.ts'
+import { beforeLive, currentTarget, liveRecord, observedDigest, wayBack, type Observed } from './observe.ts'
+import { describeLock } from './owner.ts'
 import { prunable } from './retention.ts'
 import { waves } from './waves.ts'
 
@@ -20,7 +21,7 @@ export interface HostPlan {
   readonly host: HostName
   /**
    * stage: send and switch. reuse: already staged with the same bytes; check and switch. resume: already switched to by a
-   * run that died before its gate; gate only. none: already live and verified.
+   * run that died before it was done; hooks after the switch and gate. none: already live and verified.
    */
   readonly action: 'stage' | 'reuse' | 'resume' | 'none'
   /** Why this action, for people: "not on this host", "staged by run 7f3a". */
@@ -42,6 +43,8 @@ export interface HostPlan {
   readonly hooks: readonly { readonly point: string; readonly title: string }[]
   readonly gates: readonly string[]
   readonly prune: readonly Version[]
+  /** Whose lock is on the host, in words. It is taken over when its holder is dead, and cleaned up even if nothing else is to do. */
+  readonly lock: string | undefined
 }
 
 export interface Plan {
@@ -80,9 +83,18 @@ export function releasePlan(
     const entries = target.manifest.entries
     const treeBytes =
       decision.action === 'stage' ? entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0) : 0
-    const previous = decision.action === 'none' ? (liveRecord(state)?.previous ?? null) : wayBack(state)
+    // Of a release that is live already, the way back is what was live before it.
+    const live = liveRecord(state)
+    const previous = live?.version === target.manifest.version ? beforeLive(state) : wayBack(state)
     const prune = prunable(state, target.manifest.version, { keep: environment.keep, previous })
-    return { ...common(host, state, decision), links, treeBytes, prune: decision.action === 'none' ? [] : prune }
+    const back = decision.action === 'resume' ? { back: previous } : {}
+    return {
+      ...common(host, state, decision),
+      ...back,
+      links,
+      treeBytes,
+      prune: decision.action === 'none' ? [] : prune,
+    }
   })
   return assemble(
     environment,
@@ -107,10 +119,9 @@ export function rollbackPlan(environment: Environment, version: Version, observe
     const refusal = rollbackProblem(version, record, state)
     if (refusal) throw refusal
     if (record) digests.add(record.digest)
-    const live = liveRecord(state)?.version === version
-    return live
-      ? { action: 'none', why: 'already live' }
-      : { action: 'reuse', why: `${record?.state ?? 'verified'} on this host` }
+    if (liveRecord(state)?.version !== version)
+      return { action: 'reuse', why: `${record?.state ?? 'verified'} on this host` }
+    return unfinished(state, 'rollback', version) ?? { action: 'none', why: 'already live' }
   })
   if (digests.size > 1) {
     throw new ShipError('refused', `the hosts hold different bytes under version ${version}`, {
@@ -159,13 +170,24 @@ function releaseAction(version: Version, state: HostState): Decision {
   const record = state.releases.find((r) => r.version === version)
   const live = liveRecord(state)
   if (record && live?.version === version) {
-    return record.state === 'verified'
-      ? { action: 'none', why: 'already live and verified' }
-      : { action: 'resume', why: `switched to by run ${record.run}, which ended before its gate` }
+    if (record.state !== 'verified')
+      return { action: 'resume', why: `switched to by run ${record.run}, which ended before its gate` }
+    return unfinished(state, 'release', version) ?? { action: 'none', why: 'already live and verified' }
   }
   return record
     ? { action: 'reuse', why: `${record.state} on this host since run ${record.run}` }
     : { action: 'stage', why: 'not on this host' }
+}
+
+/** A lock that still stands is that of a run which did not get to its end: whether it reloaded the app, nobody knows. */
+function unfinished(state: HostState, kind: Plan['kind'], version: Version): Decision | undefined {
+  if (state.lock?.owner.doing !== doing(kind, version)) return undefined
+  return { action: 'resume', why: `run ${state.lock.owner.run} ended before it was done` }
+}
+
+/** What a run says of itself in its locks; the next run reads there what a dead one was about. */
+export function doing(kind: Plan['kind'], version: Version): string {
+  return `${kind} ${version}`
 }
 
 type Planned = Omit<HostPlan, 'hooks' | 'gates'>
@@ -179,6 +201,7 @@ function common(host: Host, state: HostState, decision: Decision): Omit<Planned,
     fromVersion: state.current.kind === 'link' ? state.current.version : undefined,
     back: decision.action === 'none' ? currentTarget(state.current) : wayBack(state),
     changes: undefined,
+    lock: state.lock && describeLock(state.lock),
   }
 }
 

@@ -6,7 +6,7 @@ import type { HostState, ReleaseRecord } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import { isRange, newestMatch, parseVersion, type Version } from '../version.ts'
 import { liveRecord, type Observed } from './observe.ts'
-import { rollbackPlan, type Plan } from './plan.ts'
+import { doing, rollbackPlan, type Plan } from './plan.ts'
 import { observe } from './probe.ts'
 import { newestFirst } from './retention.ts'
 import { transact, type RunReport } from './transaction.ts'
@@ -87,8 +87,10 @@ function chosenTarget(wanted: string, observed: readonly Observed[], environment
   })
 }
 
-/** The release each host would go back to by itself; when they differ a person has to choose. */
+/** The release each host would go back to by itself; when they differ a person has to choose. A rollback that died is continued. */
 function defaultTarget(environment: Environment, observed: readonly Observed[]): Version {
+  const begun = begunTarget(observed)
+  if (begun !== undefined) return begun
   const wishes = observed.map(({ host, state }) => ({ host, version: before(state) }))
   const versions = new Set(wishes.flatMap((w) => (w.version === undefined ? [] : [w.version])))
   const [only] = versions
@@ -108,6 +110,14 @@ function defaultTarget(environment: Environment, observed: readonly Observed[]):
     })
   }
   return only
+}
+
+/** Where a dead rollback was going, by its locks. */
+function begunTarget(observed: readonly Observed[]): Version | undefined {
+  const offered = observed.flatMap(({ state }) => verified(state).map((r) => r.version))
+  const lines = new Set(observed.flatMap(({ state }) => state.lock?.owner.doing ?? []))
+  const found = offered.filter((version) => lines.has(doing('rollback', version)))
+  return new Set(found).size === 1 ? found[0] : undefined
 }
 
 /** The release that was live before the live one, if it is verified; else the newest verified one that came earlier. */

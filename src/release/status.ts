@@ -120,7 +120,7 @@ async function ask<T>(
       return question(reached.value, host)
     })
   } finally {
-    await Promise.allSettled(sessions.map((s) => (s.ok ? s.value.close() : undefined)))
+    await Promise.allSettled(sessions.flatMap((s) => (s.ok ? [s.value.close()] : [])))
   }
 }
 

@@ -37,7 +37,7 @@ export interface At {
 
 export interface Step {
   readonly name: string
-  /** Why a host does not need this step; undefined: it does. */
+  /** Why a host does not need this step, '' when there is nothing to tell of it; undefined: it does. */
   skip?(at: At): string | undefined
   /** Does it on one host. The resolved string is shown as the step's note. */
   run(at: At): Promise<string | void>

@@ -5,17 +5,19 @@
  * Before the first switch a failure leaves `current` untouched everywhere (exit 5). After it every switched host is put back and
  * gated again (exit 6), or it is said which one could not be (exit 7). Once all hosts passed their gate nothing is undone.
  */
-import { messageOf, ShipError, type Reason } from '../errors.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf, ShipError, throwIfAborted, type Reason } from '../errors.ts'
 import type { HostOutcome } from '../events.ts'
 import { forHosts, stepOnHosts } from '../fleet/fleet.ts'
+import { inStep } from '../io.ts'
 import { allOrThrow } from '../fleet/results.ts'
 import type { ReleaseRecord } from '../host/session.ts'
 import { currentTarget, liveRecord, observedDigest } from './observe.ts'
 import { newOwner } from './owner.ts'
-import type { HostPlan, Plan } from './plan.ts'
+import { doing, type HostPlan, type Plan } from './plan.ts'
 import { putBack, type PutBack } from './put-back.ts'
 import { versionIn, type At, type Run, type Step } from './step.ts'
-import { gate } from './steps/gate.ts'
+import { gate, gatesAt } from './steps/gate.ts'
 import { afterSwitch, beforeStage, beforeSwitch } from './steps/hooks.ts'
 import { lockFleet, unlockFleet, type Locked } from './steps/lock.ts'
 import { afterVerify, mark, prune } from './steps/mark.ts'
@@ -28,11 +30,12 @@ const BEFORE_ANY_SWITCH: readonly Step[] = [beforeStage, stage, beforeSwitch]
 const OF_A_WAVE: readonly Step[] = [switchStep, afterSwitch, gate]
 /** When every wave is healthy. These never fail a run. */
 const WHEN_HEALTHY: readonly Step[] = [mark, afterVerify, prune]
-/** Names of all steps in order, for tests that stop a run at each of them. */
+/** Names of all steps in order, for tests that kill a run at each of them. */
 export const STEP_NAMES: readonly string[] = [
-  ...['connect', 'probe', 'lock'],
+  'connect',
+  'probe',
+  'lock',
   ...[...BEFORE_ANY_SWITCH, ...OF_A_WAVE, ...WHEN_HEALTHY].map((s) => s.name),
-  'unlock',
 ]
 
 export interface RunReport {
@@ -47,7 +50,7 @@ export interface RunReport {
 export async function transact(run: Run): Promise<RunReport> {
   const started = performance.now()
   const { plan, fleet, io } = run
-  const busy = fleet.hosts.filter((h) => plan.hosts.some((p) => p.host === h.name && p.action !== 'none'))
+  const busy = plan.hosts.filter((p) => p.action !== 'none' || p.lock !== undefined)
   const report = (results: ReadonlyMap<string, PutBack>, error?: ShipError): RunReport => {
     const durationMs = performance.now() - started
     const hosts = plan.hosts.map((p) =>
@@ -56,7 +59,7 @@ export async function transact(run: Run): Promise<RunReport> {
     return { plan, hosts, durationMs, ...(error ? { error } : {}) }
   }
   if (busy.length === 0) return report(new Map())
-  const held = await lockFleet(fleet, fleet.hosts, newOwner(`${plan.kind} ${plan.target}`, io), io)
+  const held = await lockFleet(fleet, fleet.hosts, newOwner(doing(plan.kind, plan.target), io), io)
   try {
     const ats = atHosts(run, held)
     refuseDrift(plan, held)
@@ -99,7 +102,8 @@ async function switchOver(
   // A host that a dead run switched takes part in the way back even when its wave was not reached.
   const begun = new Set(ats.filter((at) => at.plan.action === 'resume'))
   try {
-    for (const wave of plan.waves) {
+    for (const [index, wave] of plan.waves.entries()) {
+      if (index > 0) await pause(ats)
       const members = ats.filter((at) => wave.includes(at.plan.host))
       for (const at of members) begun.add(at)
       for (const step of OF_A_WAVE) await onAll(members, step)
@@ -115,12 +119,31 @@ async function switchOver(
       },
     )
     allOrThrow(undone)
-    return { error: afterUndo(asShipError(error), results), results }
+    return {
+      error: afterUndo(
+        asShipError(error),
+        results,
+        ats.some((at) => gatesAt(at).length > 0),
+      ),
+      results,
+    }
   }
 }
 
+/** The rest between two waves that a rolling strategy asks for. */
+async function pause(ats: readonly At[]): Promise<void> {
+  const [first] = ats
+  const strategy = first?.run.environment.strategy
+  if (!first || strategy?.type !== 'rolling' || strategy.pauseMs === 0) return
+  const signal = AbortSignal.any(ats.map((at) => at.signal))
+  await inStep(first.run.io.emit, { step: 'pause' }, async () => {
+    await sleep(strategy.pauseMs, undefined, { signal }).catch(() => throwIfAborted(signal))
+    return `${strategy.pauseMs / 1000} s`
+  })
+}
+
 /** What a failure after the first switch means, by what the way back achieved. */
-function afterUndo(error: ShipError, results: ReadonlyMap<string, PutBack>): ShipError {
+function afterUndo(error: ShipError, results: ReadonlyMap<string, PutBack>, gated: boolean): ShipError {
   const stranded = [...results].filter(([, r]) => r.outcome === 'stranded')
   if (stranded.length > 0) {
     return new ShipError('stranded', error.message, {
@@ -141,7 +164,9 @@ function afterUndo(error: ShipError, results: ReadonlyMap<string, PutBack>): Shi
     return error.as(interrupted || error.reason === 'refused' ? error.reason : 'not-switched', {
       state: '"current" is as it was on every host',
     })
-  const state = `${switched === 1 ? 'the switched host was' : `all ${switched} switched hosts were`} put back and passed the gate again`
+  const hosts = switched === 1 ? 'the switched host was' : `all ${switched} switched hosts were`
+  const wasLive = [...results.values()].some((r) => r.outcome === 'put-back' && r.after !== undefined)
+  const state = `${hosts} put back${gated && wasLive ? ' and passed the gate again' : ''}`
   return error.as(interrupted ? error.reason : 'put-back', { state })
 }
 
@@ -149,7 +174,8 @@ function afterUndo(error: ShipError, results: ReadonlyMap<string, PutBack>): Shi
 async function onAll(ats: readonly At[], step: Step): Promise<void> {
   const wanted = ats.filter((at) => {
     const reason = step.skip?.(at)
-    if (reason !== undefined) at.run.io.emit({ event: 'step.skipped', step: step.name, host: at.host.name, reason })
+    if (reason !== undefined && reason !== '')
+      at.run.io.emit({ event: 'step.skipped', step: step.name, host: at.host.name, reason })
     return reason === undefined
   })
   const [first] = wanted

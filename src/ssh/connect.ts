@@ -69,9 +69,7 @@ function connectOnce({ options, verifier, identities, through, signal }: Connect
     })
     client.on('close', () => fail(refused ?? unreachable(options, new Error('connection closed before it was ready'))))
     client.connect({
-      ...(through
-        ? { sock: through as NonNullable<ConnectConfig['sock']> }
-        : { host: options.hostname, port: options.port }),
+      ...(through ? { sock: through } : { host: options.hostname, port: options.port }),
       username: options.user,
       readyTimeout: options.connectTimeoutMs,
       keepaliveInterval: KEEPALIVE_MS,

@@ -9,7 +9,7 @@ import type { SshOptions } from './options.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-export interface Identity {
+interface Identity {
   /** For people: "key /home/ada/.ssh/id_ed25519". */
   readonly title: string
   readonly key: ParsedKey

@@ -47,7 +47,8 @@ export async function sftpTransport(host: Host, { signal }: { readonly signal: A
       const { size } = await sftp.stat(path)
       if (size > maxBytes) throw new ShipError('refused', `"${path}" is larger than ${maxBytes} bytes`)
       const content = await sftp.get(path)
-      return Buffer.isBuffer(content) ? content : Buffer.from(String(content))
+      if (!Buffer.isBuffer(content)) throw new TypeError('a file read into memory is a buffer')
+      return content
     },
     close() {
       connection.close()

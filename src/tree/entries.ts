@@ -79,16 +79,6 @@ export function linkProblem(path: string, target: string, tree: ReadonlyMap<stri
   return undefined
 }
 
-/** The place a link's target names, as a path of the tree; '' for the root. Links on the way are not followed. */
-export function linkPlace(path: string, target: string): string {
-  const place = path.split('/').slice(0, -1)
-  for (const step of target.split('/')) {
-    if (step === '..') place.pop()
-    else if (step !== '' && step !== '.') place.push(step)
-  }
-  return place.join('/')
-}
-
 function placeProblem(
   { path }: Entry,
   last: string | undefined,
@@ -128,6 +118,8 @@ function fieldProblem(entry: Entry): string | undefined {
       if (entry.mode !== 0o644 && entry.mode !== 0o755) return modeProblem(entry.mode)
       if (!Number.isSafeInteger(entry.size) || entry.size < 0) return 'has a size that is no size'
       return SHA256.test(entry.sha256) ? undefined : 'has a sha256 that is none'
+    default:
+      return 'is of no known type'
   }
 }
 

@@ -75,7 +75,7 @@ export function warningLines(event: Extract<Event, { readonly event: 'warning' }
 }
 
 /** Lines for work that runs longer than people like to wait in silence; `told` remembers when each row spoke last. */
-export function signsOfLife(state: Board, told: Map<Row, number>, now: number): readonly string[] {
+function signsOfLife(state: Board, told: Map<Row, number>, now: number): readonly string[] {
   return state.sections
     .filter((section) => section.open)
     .flatMap((section) => {

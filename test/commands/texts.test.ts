@@ -31,6 +31,7 @@ function hostPlan(host: string, parts: Partial<HostPlan> = {}): HostPlan {
     hooks: [{ point: 'afterSwitch', title: 'systemctl reload shop' }],
     gates: ['http http://127.0.0.1:8080/ expects 200'],
     prune: [],
+    lock: undefined,
     ...parts,
   }
 }

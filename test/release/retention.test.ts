@@ -1,4 +1,5 @@
-import fc from 'fast-check'
+// oxlint-disable vitest/no-conditional-expect -- the conditions are those of the property
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ReleaseRecord, ReleaseState } from '../../src/host/session.ts'
 import { prunable } from '../../src/release/retention.ts'

@@ -49,7 +49,9 @@ export async function startFleet(size: number, options: FleetOptions = {}): Prom
       const name = `web${index + 1}`
       const root = join(dir, name, 'root')
       mkdirSync(root, { recursive: true })
-      const { hostKeyTypes, config } = options
+      const { hostKeyTypes } = options
+      // Told that it is no first shell, bash leaves out a .bashrc that may take longer than all of ship's own work.
+      const config = ['SetEnv SHLVL=2', ...(options.config ?? [])]
       const sshd = await startSshd({ dir: join(dir, name, 'sshd'), authorizedKeys: [publicKey], hostKeyTypes, config })
       const { address, port, user } = sshd
       return { name, address, port, user, root, sshd }

@@ -30,7 +30,7 @@ export async function runOnHost(
         text: scriptText('run'),
         args: [marker, deployTo, options.cwd ?? deployTo, String(settings.length), ...settings, ...argv],
       },
-      { signal, onStdout: output.push, maxOutputBytes: options.maxOutputBytes },
+      { signal, onStdout: (chunk) => output.push(chunk), maxOutputBytes: options.maxOutputBytes },
     )
     const own = output.split(result.stdout)
     if (own.failed !== undefined) throw new ShipError('not-switched', own.failed)

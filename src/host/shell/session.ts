@@ -2,6 +2,7 @@
 import { Readable, Transform } from 'node:stream'
 import { ShipError, type Reason } from '../../errors.ts'
 import { escapeControls, type Token } from '../../names.ts'
+import { openTransport } from '../../transport/index.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { isVersion } from '../../version.ts'
 import { keepLease, type KeptLease } from '../lease.ts'
@@ -31,9 +32,9 @@ const REASONS: Record<string, Reason> = {
   write: 'not-switched',
 }
 
-export function shellSession(transport: Transport): HostSession {
+/** `leases`: those of the session before, over a connection that was lost. */
+export function shellSession(transport: Transport, leases = new Map<Token, KeptLease>()): HostSession {
   const { host } = transport
-  const leases = new Map<Token, KeptLease>()
 
   const ask = async (verb: Verb, args: readonly string[], options: CallOptions): Promise<Answer> => {
     const answer = await call(transport, verb, args, options)
@@ -41,10 +42,7 @@ export function shellSession(transport: Transport): HostSession {
     throw new ShipError(REASONS[answer.end] ?? 'not-switched', answer.reason || `the host refused "${verb}"`)
   }
 
-  const beat = async (token: Token): Promise<boolean> => {
-    const answer = await call(transport, 'beat', [token], { signal: AbortSignal.timeout(10_000) })
-    return answer.end !== 'locked'
-  }
+  for (const lease of leases.values()) lease.through(() => beat(transport, lease.token))
 
   return {
     host,
@@ -59,7 +57,7 @@ export function shellSession(transport: Transport): HostSession {
     async lock(owner, { sharedFiles }, options) {
       const args = [owner.token, JSON.stringify(owner), options.takeOver ?? '-', ...sharedFiles]
       const answer = await ask('lock', args, { signal: options.signal, timeoutMs: LONG_MS })
-      const lease = keepLease(owner.token, options.leaseSeconds, () => beat(owner.token))
+      const lease = keepLease(owner.token, options.leaseSeconds, () => beat(transport, owner.token))
       leases.set(owner.token, lease)
       return { lease, state: readState(answer, options.leaseSeconds) }
     },
@@ -72,7 +70,7 @@ export function shellSession(transport: Transport): HostSession {
     },
 
     async drift(version, { signal }): Promise<Drift[]> {
-      const state = await readState(await ask('probe', [], { signal }), LEASE_SECONDS)
+      const state = readState(await ask('probe', [], { signal }), LEASE_SECONDS)
       const shared = state.releases.find((r) => r.version === version)?.shared ?? []
       const answer = await ask('drift', [version, ...shared], { signal, timeoutMs: LONG_MS })
       return valuesOf(answer, 'drift').map(readDrift)
@@ -134,11 +132,20 @@ export function shellSession(transport: Transport): HostSession {
 
     run: (argv, options) => runOnHost(transport, argv, options),
     dial: (address, port, signal) => transport.dial(address, port, signal),
+    async reopen({ signal }) {
+      await transport.close().catch(() => undefined)
+      return shellSession(await openTransport(host, { signal }), leases)
+    },
     async close() {
       for (const lease of leases.values()) lease.stop()
       await transport.close()
     },
   }
+}
+
+async function beat(transport: Transport, token: Token): Promise<boolean> {
+  const answer = await call(transport, 'beat', [token], { signal: AbortSignal.timeout(10_000) })
+  return answer.end !== 'locked'
 }
 
 function readDrift(value: string): Drift {

@@ -14,7 +14,7 @@ export const afterSwitch = hookStep('afterSwitch', (at) => `${at.host.deployTo}/
 function hookStep(point: HookPoint, cwd: (at: At) => string): Step {
   return {
     name: point,
-    skip: (at) => (hooksAt(at, point).length === 0 ? 'no hooks' : undefined),
+    skip: (at) => (hooksAt(at, point).length === 0 ? '' : undefined),
     async run(at) {
       const { io } = at.run
       const count = await runHooks(point, hooksAt(at, point), sessionOf(at), {

@@ -13,7 +13,7 @@ import type { Io } from '../../io.ts'
 import type { Host } from '../../transport/transport.ts'
 
 /** How long a silent holder is believed. The heartbeat comes three times as often. */
-export const LEASE_SECONDS = 30
+const LEASE_SECONDS = 30
 const LOOK_AGAIN_MS = 2000
 /** Clock readings of two probes may differ by this much without meaning a heartbeat. */
 const JITTER_SECONDS = 1
@@ -28,7 +28,10 @@ export interface Locked {
 export async function lockFleet(fleet: Fleet, hosts: readonly Host[], owner: Owner, io: Io): Promise<Locked[]> {
   const sharedFiles = askedFiles(fleet)
   const lockOne = async (host: Host): Promise<{ value: Locked }> => ({
-    value: { host, ...(await lockHost(fleet.session(host.name), owner, { sharedFiles, io })) },
+    value: {
+      host,
+      ...(await lockHost(fleet.session(host.name), owner, { sharedFiles, environment: fleet.environment.name, io })),
+    },
   })
   const first = await stepOnHosts(io, 'lock', hosts.slice(0, 1), lockOne)
   const rest = first.every((r) => r.ok) ? await stepOnHosts(io, 'lock', hosts.slice(1), lockOne) : []
@@ -71,7 +74,11 @@ export function lockedError(lock: LockState, environment: string): ShipError {
 async function lockHost(
   session: HostSession,
   owner: Owner,
-  { sharedFiles, io }: { readonly sharedFiles: readonly string[]; readonly io: Io },
+  {
+    sharedFiles,
+    environment,
+    io,
+  }: { readonly sharedFiles: readonly string[]; readonly environment: string; readonly io: Io },
 ): Promise<{ lease: Lease; state: HostState }> {
   const { signal } = io
   let takeOver: LockState | undefined
@@ -91,7 +98,7 @@ async function lockHost(
     if (!lock) continue
     const who = holder(lock)
     if (who === 'gone') takeOver = lock
-    else if (who === 'alive' || (seen && hasBeaten(seen, lock))) throw lockedError(lock, '')
+    else if (who === 'alive' || (seen && hasBeaten(seen, lock))) throw lockedError(lock, environment)
     else {
       if (!seen) io.emit({ event: 'warning', host: session.host.name, message: waiting(lock) })
       seen = { lock, at: performance.now() }

@@ -25,7 +25,7 @@ export const mark: Step = {
 
 export const afterVerify: Step = {
   name: 'afterVerify',
-  skip: (at) => (hooksAt(at, 'afterVerify').length === 0 ? 'no hooks' : undefined),
+  skip: (at) => (hooksAt(at, 'afterVerify').length === 0 ? '' : undefined),
   run: (at) =>
     tolerant(at, 'an afterVerify hook failed; the release stays live', async () => {
       const facts = factsOf(at, `${at.host.deployTo}/current`)
@@ -39,7 +39,7 @@ export const afterVerify: Step = {
 
 export const prune: Step = {
   name: 'prune',
-  skip: ({ plan }) => (plan.prune.length === 0 ? 'nothing to remove' : undefined),
+  skip: ({ plan }) => (plan.prune.length === 0 ? '' : undefined),
   run: (at) =>
     tolerant(at, 'old releases could not be removed; the release stays live', async () => {
       const { kept, freedBytes } = await sessionOf(at).prune(at.plan.prune, at.lease, { signal: at.signal })
