@@ -1,12 +1,12 @@
 /** `ship trust`: shows the host keys, asks, and pins them. A changed key is an alarm: it is replaced with `--replace` only. */
-import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { stepOnHosts } from '../fleet/fleet.ts'
 import { allOrThrow } from '../fleet/results.ts'
 import { pinHostKeys, scanHostKey, type ShownKey } from '../provision/pin-host-keys.ts'
-import { parseKnownHosts, verdict } from '../ssh/known-hosts.ts'
+import { verdict } from '../ssh/known-hosts.ts'
+import { readKnownHosts } from '../ssh/verify.ts'
 import type { Host } from '../transport/transport.ts'
 import { count } from '../ui/measure.ts'
 import type { View } from '../ui/renderer.ts'
@@ -43,18 +43,18 @@ export const run: RunCommand = async (input, context) => {
   }
 }
 
-async function shownKeys(hosts: readonly Host[], { io, env }: Context): Promise<Judged[]> {
+async function shownKeys(hosts: readonly Host[], { io }: Context): Promise<Judged[]> {
   const results = await stepOnHosts(io, 'host key', hosts, async (host) => {
     const shown = await scanHostKey(host, io.signal)
-    const file = host.knownHosts ?? join(env['HOME'] ?? homedir(), '.ssh/known_hosts')
-    return { value: { shown, file, standing: await standingOf(shown, file) }, note: shown.fingerprint }
+    const file = shown.files[0] ?? join(homedir(), '.ssh/known_hosts')
+    return { value: { shown, file, standing: await standingOf(shown) }, note: shown.fingerprint }
   })
   return allOrThrow(results, { state: 'nothing was pinned' })
 }
 
-async function standingOf(shown: ShownKey, file: string): Promise<Judged['standing']> {
-  const text = await readFile(file, 'utf8').catch(() => '')
-  const { kind } = verdict(parseKnownHosts(text, file), shown.names, Buffer.from(shown.key, 'base64'))
+async function standingOf(shown: ShownKey): Promise<Judged['standing']> {
+  const known = await readKnownHosts(shown.files)
+  const { kind } = verdict(known, shown.names, Buffer.from(shown.key, 'base64'))
   return kind === 'ok' ? 'known' : kind === 'unknown' ? 'new' : kind
 }
 

@@ -11,6 +11,8 @@ export interface ShownKey {
   readonly host: string
   /** Names in known_hosts: `web1`, or `[web1]:2222` first; see `verdict`. */
   readonly names: readonly string[]
+  /** Files in which the host's key is looked for; the first one is the user's own. */
+  readonly files: readonly string[]
   readonly type: string
   readonly fingerprint: string
   /** Base64 of the key. */
@@ -45,6 +47,7 @@ export async function scanHostKey(host: Host, signal: AbortSignal): Promise<Show
   return {
     host: host.name,
     names: options.knownNames,
+    files: options.knownHostsFiles,
     type: keyType(shown),
     fingerprint: fingerprint(shown),
     key: shown.toString('base64'),
@@ -75,7 +78,7 @@ export async function pinHostKeys(
   )
   const kept = text.split('\n').filter((line, index) => !gone.has(index + 1) && line !== '')
   if (added.length > 0) {
-    await mkdir(dirname(file), { recursive: true })
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
     const content = [...kept, ...added.map((k) => `${k.names[0] ?? k.host} ${k.type} ${k.key}`)].join('\n')
     await writeFile(`${file}.new`, `${content}\n`, { mode: 0o644 })
     await rename(`${file}.new`, file)

@@ -140,8 +140,11 @@ async function askSsh(target: Target, env: Env, signal: AbortSignal): Promise<Li
     throw error
   }
   if (result.code !== 0) {
-    const said = escapeControls(result.stderr.trim().split('\n').at(-1) ?? '')
-    throw new ShipError('config', `ssh -G refused "${target.address}": ${said}`, { next: ['mend ~/.ssh/config'] })
+    const said = result.stderr.trim().split('\n').map((line) => escapeControls(line))
+    throw new ShipError('config', `ssh -G refused "${target.address}"`, {
+      details: said,
+      next: [`mend ${config ?? '~/.ssh/config'}`],
+    })
   }
   return result.stdout.split('\n').flatMap((line) => {
     const space = line.indexOf(' ')

@@ -13,7 +13,7 @@ export async function hostVerifier(options: SshOptions, pins: readonly string[])
 }
 
 /** All lines of the files that exist. */
-async function readKnownHosts(files: readonly string[]): Promise<KnownKey[]> {
+export async function readKnownHosts(files: readonly string[]): Promise<KnownKey[]> {
   const texts = await Promise.all(
     files.map(async (file) => ({ file, text: await readFile(file, 'utf8').catch(() => '') })),
   )

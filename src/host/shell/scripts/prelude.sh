@@ -49,10 +49,16 @@ holding() { [ -d "$ship/lock/$1" ] || finish locked 'the lock was taken over'; }
 # Writes line $2 to file $1 by a rename, so that nobody reads half of it.
 write_line() { printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; }
 
+# Free kilobytes (k) or inodes (i) where $2 lies: what stands before the percentage, for names beside it may hold spaces.
+free_of() {
+  df "-P$1" "$2" 2>/dev/null |
+    awk 'NR > 1 { for (i = 2; i <= NF; i++) if ($i ~ /^[0-9]+%$/) { print $(i - 1); exit } }'
+}
+
 # Why the last write failed: full disk and full inode table look alike to most tools.
 cause() {
-  blocks=$(df -Pk "$root" 2>/dev/null | awk 'NR > 1 { print $(NF - 2) }' | tail -n 1)
-  inodes=$(df -Pi "$root" 2>/dev/null | awk 'NR > 1 { print $(NF - 2) }' | tail -n 1)
+  blocks=$(free_of k "$root")
+  inodes=$(free_of i "$root")
   if [ "${blocks:-9999}" -lt 64 ] 2>/dev/null; then printf 'the disk is full'
   elif [ "${inodes:-9999}" -lt 8 ] 2>/dev/null; then printf 'no inodes are left'
   else printf '%s' "${1:-the host could not write}"; fi

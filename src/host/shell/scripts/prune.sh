@@ -3,7 +3,7 @@ token=$1
 holding "$token"
 live=$(readlink "$root/current" 2>/dev/null)
 home=$(cd "$root" && pwd -P) || fail write 'deployTo is gone'
-before=$(df -Pk "$root" | awk 'NR > 1 { print $(NF - 2) }' | tail -n 1)
+before=$(free_of k "$root")
 in_use=$(ls -ld /proc/[0-9]*/cwd /proc/[0-9]*/exe 2>/dev/null)
 while IFS= read -r version; do
   case $version in '' | */* | .*) continue ;; esac
@@ -29,6 +29,6 @@ while IFS= read -r version; do
   rm -f "$ship/releases/$version.json" "$ship/manifests/$version".*
   complaint=$(rm -rf "$ship/trash/$version" 2>&1) || say kept "$version $(printf '%s' "$complaint" | tr '\n' ' ' | cut -c 1-300)"
 done
-after=$(df -Pk "$root" | awk 'NR > 1 { print $(NF - 2) }' | tail -n 1)
-say freed "$(((after - before) * 1024))"
+after=$(free_of k "$root")
+say freed "$(((${after:-0} - ${before:-0}) * 1024))"
 finish ok

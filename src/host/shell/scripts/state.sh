@@ -47,8 +47,8 @@ probe_place() {
     two=$(stat -c %d "$ship" 2>/dev/null)
     [ "$one" = "$two" ] || say apart yes
   fi
-  say disk "$(df -Pk "$place" 2>/dev/null | awk 'NR > 1 { print $(NF - 2) }' | tail -n 1)"
-  say inodes "$(df -Pi "$place" 2>/dev/null | awk 'NR > 1 { print $(NF - 2) }' | tail -n 1)"
+  say disk "$(free_of k "$place")"
+  say inodes "$(free_of i "$place")"
 }
 
 probe_tools() {
