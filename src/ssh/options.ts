@@ -140,7 +140,10 @@ async function askSsh(target: Target, env: Env, signal: AbortSignal): Promise<Li
     throw error
   }
   if (result.code !== 0) {
-    const said = result.stderr.trim().split('\n').map((line) => escapeControls(line))
+    const said = result.stderr
+      .trim()
+      .split('\n')
+      .map((line) => escapeControls(line))
     throw new ShipError('config', `ssh -G refused "${target.address}"`, {
       details: said,
       next: [`mend ${config ?? '~/.ssh/config'}`],

@@ -1,34 +1,53 @@
 # Removes releases named on standard input, one a line. Arguments: token. The live one and those in use by a process stay.
+# They go in batches, for a process each would take minutes where there are thousands. Versions hold no blanks, so lists split well.
+# shellcheck disable=SC2086
 token=$1
 holding "$token"
 live=$(readlink "$root/current" 2>/dev/null)
 home=$(cd "$root" && pwd -P) || fail write 'deployTo is gone'
 before=$(free_of k "$root")
-in_use=$(ls -ld /proc/[0-9]*/cwd /proc/[0-9]*/exe 2>/dev/null)
+# One path a line, each with a slash behind it: the folder itself and what is below it look alike.
+in_use=$(ls -ld /proc/[0-9]*/cwd /proc/[0-9]*/exe 2>/dev/null | sed -n 's|^.* -> \(.*\)$|\1/|p')
+batch=
+size=0
+
+flush() {
+  [ -n "$batch" ] || return 0
+  holding "$token"
+  complaint=$(cd "$root/releases" && mv $batch "$ship/trash/" 2>&1)
+  gone=
+  lists=
+  for version in $batch; do
+    if [ -e "$root/releases/$version" ]; then
+      say kept "$version $(printf '%s' "$complaint" | tr '\n' ' ' | cut -c 1-300)"
+    else
+      gone="$gone $version"
+      lists="$lists releases/$version.json manifests/$version.manifest.json manifests/$version.sums manifests/$version.links"
+    fi
+  done
+  (cd "$ship" && rm -f $lists)
+  complaint=$(cd "$ship/trash" && rm -rf $gone 2>&1) || for version in $gone; do
+    [ -e "$ship/trash/$version" ] && say kept "$version $(printf '%s' "$complaint" | tr '\n' ' ' | cut -c 1-300)"
+  done
+  batch=
+  size=0
+}
+
 while IFS= read -r version; do
-  case $version in '' | */* | .*) continue ;; esac
-  dir=$root/releases/$version
+  case $version in '' | */* | .* | -* | *[!0-9A-Za-z.+-]*) continue ;; esac
   if [ "$live" = "releases/$version" ]; then
     say kept "$version it is live"
     continue
   fi
-  case $in_use in *" -> $home/releases/$version"*)
-    # The next name may merely begin alike: only the folder itself or what is below it counts.
-    if printf '%s\n' "$in_use" | grep -F -q -e " -> $home/releases/$version/" ||
-      printf '%s\n' "$in_use" | grep -F -q -x -e "${in_use%%->*}-> $home/releases/$version" ||
-      printf '%s\n' "$in_use" | sed 's/^.* -> //' | grep -F -q -x -e "$home/releases/$version"; then
-      say kept "$version a process runs in it"
-      continue
-    fi ;;
+  case $in_use in *"$home/releases/$version/"*)
+    say kept "$version a process runs in it"
+    continue ;;
   esac
-  [ -d "$ship/lock/$token" ] || finish locked 'the lock was taken over'
-  if [ -e "$dir" ] && ! complaint=$(mv -T "$dir" "$ship/trash/$version" 2>&1); then
-    say kept "$version $(printf '%s' "$complaint" | tr '\n' ' ' | cut -c 1-300)"
-    continue
-  fi
-  rm -f "$ship/releases/$version.json" "$ship/manifests/$version".*
-  complaint=$(rm -rf "$ship/trash/$version" 2>&1) || say kept "$version $(printf '%s' "$complaint" | tr '\n' ' ' | cut -c 1-300)"
+  batch="$batch $version"
+  size=$((size + 1))
+  [ "$size" -lt 100 ] || flush
 done
+flush
 after=$(free_of k "$root")
 say freed "$(((${after:-0} - ${before:-0}) * 1024))"
 finish ok
