@@ -3,14 +3,17 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-export const ROOT = join(import.meta.dirname, '../..')
+const ROOT = join(import.meta.dirname, '../..')
 export const SHIP = join(ROOT, 'bin/ship.js')
 const OWN_NODE = join(ROOT, 'node_modules/.bin/node')
 export const NODE = existsSync(OWN_NODE) ? OWN_NODE : process.execPath
 
+/** Where programs and the user are, and how the machine reaches a registry; nothing else of this process is passed on. */
+const PASSED = /^(?:PATH|HOME|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|SSL_CERT_DIR|https?_proxy|no_proxy)$/i
+
 export interface ShipOptions {
   readonly cwd?: string
-  /** Added to PATH and HOME; nothing else of this process is passed on. */
+  /** Added to the few variables that are passed on. */
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
   /** When stdout or stderr holds this, the input is typed and `signal` is sent; without it the input is typed at once. */
@@ -56,8 +59,9 @@ function wordsOf(args: string | readonly string[]): readonly string[] {
 
 function run(file: string, argv: readonly string[], options: ShipOptions): Promise<ShipResult> {
   return new Promise((resolve, reject) => {
-    const { PATH = '', HOME = '' } = process.env
-    const child = spawn(file, argv, { cwd: options.cwd ?? ROOT, env: { PATH, HOME, ...options.env } })
+    const passed = Object.entries(process.env).filter(([name]) => PASSED.test(name))
+    const env = { ...Object.fromEntries(passed), ...options.env }
+    const child = spawn(file, argv, { cwd: options.cwd ?? ROOT, env })
     const out: Buffer[] = []
     const err: Buffer[] = []
     let waiting = options.when
