@@ -116,7 +116,9 @@ async function answers(): Promise<string[]> {
     ports.map(async (port) => {
       const response = await fetch(`http://127.0.0.1:${port}/-/static/ui-options.js`)
       const page = await response.text()
-      return /["']?version["']?: ?["']([^"']+)["']/.exec(page)?.[1] ?? `status ${response.status}: ${page.slice(0, 2000)}`
+      return (
+        /["']?version["']?: ?["']([^"']+)["']/.exec(page)?.[1] ?? `status ${response.status}: ${page.slice(0, 2000)}`
+      )
     }),
   )
 }

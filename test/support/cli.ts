@@ -15,6 +15,7 @@ export interface ShipOptions {
   readonly cwd?: string
   /** Added to the few variables that are passed on. */
   readonly env?: Readonly<Record<string, string>>
+  readonly umask?: number
   readonly input?: string
   /** When stdout or stderr holds this, the input is typed and `signal` is sent; without it the input is typed at once. */
   readonly when?: string
@@ -61,7 +62,13 @@ function run(file: string, argv: readonly string[], options: ShipOptions): Promi
   return new Promise((resolve, reject) => {
     const passed = Object.entries(process.env).filter(([name]) => PASSED.test(name))
     const env = { ...Object.fromEntries(passed), ...options.env }
-    const child = spawn(file, argv, { cwd: options.cwd ?? ROOT, env })
+    // A child's umask is its parent's, and a worker may not change its own: a shell does.
+    const masked =
+      options.umask === undefined
+        ? [file, ...argv]
+        : ['sh', '-c', `umask ${options.umask.toString(8)}; exec "$@"`, 'sh', file, ...argv]
+    const [program = '', ...rest] = masked
+    const child = spawn(program, rest, { cwd: options.cwd ?? ROOT, env })
     const out: Buffer[] = []
     const err: Buffer[] = []
     let waiting = options.when
