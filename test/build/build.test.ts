@@ -38,8 +38,11 @@ function write(files: Readonly<Record<string, string>>, folder = dir): void {
   }
 }
 
-function configure(build: Readonly<Record<string, unknown>> = {}, more: Readonly<Record<string, unknown>> = {}): void {
-  write({ 'ship.config.json': JSON.stringify({ name: 'shop', version: '1.0.0', build, ...more }) })
+function configure(
+  settings: Readonly<Record<string, unknown>> = {},
+  more: Readonly<Record<string, unknown>> = {},
+): void {
+  write({ 'ship.config.json': JSON.stringify({ name: 'shop', version: '1.0.0', build: settings, ...more }) })
 }
 
 function git(...args: string[]): string {

@@ -27,6 +27,7 @@ import type { Host } from '../../src/transport/transport.ts'
 import { parseVersion, type Version } from '../../src/version.ts'
 import { makeBundle, SIGNAL, type Files } from '../support/bundle.ts'
 import { startFleet, type Fleet } from '../support/fleet.ts'
+import { describeOverSsh } from '../support/sshd.ts'
 
 const options = { signal: SIGNAL }
 const V1 = parseVersion('1.0.0')
@@ -106,7 +107,10 @@ function record(version: Version, digest: string, parts: Partial<ReleaseRecord> 
   return { ...base, by: 'me', run: 'r1', stagedAt: new Date().toISOString(), ...parts }
 }
 
-describe.each(KINDS)('$name', ({ name, compression, programs }) => {
+describe.for(KINDS.filter((kind) => !kind.programs))('$name', conformance)
+describeOverSsh.for(KINDS.filter((kind) => kind.programs))('$name', conformance)
+
+function conformance({ name, compression, programs }: Kind): void {
   let fleet: Fleet | undefined
   let host: Host
   let session: HostSession
@@ -406,4 +410,4 @@ describe.each(KINDS)('$name', ({ name, compression, programs }) => {
     expect(readdirSync(join(root, 'releases'))).toEqual(['1.0.0'])
     expect(readdirSync(join(root, '.ship/releases'))).toEqual(['1.0.0.json'])
   })
-})
+}

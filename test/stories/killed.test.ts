@@ -1,8 +1,9 @@
 /** ship killed by SIGKILL at every step of a run, then the same command again: it ends well with no hand work. */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { STEP_NAMES } from '../../src/release/transaction.ts'
+import { describeOverSsh } from '../support/sshd.ts'
 import { makePlace, type Place } from './place.ts'
 import { leftovers, runs } from './shop.ts'
 
@@ -43,7 +44,7 @@ function inode(dir: string, version: string): number {
   return statSync(join(dir, 'releases', version, 'VERSION')).ino
 }
 
-describe('a release killed', () => {
+describeOverSsh('a release killed', () => {
   let before = '0.2.0'
   let minor = 2
   for (const step of STEP_NAMES) {
@@ -67,7 +68,7 @@ describe('a release killed', () => {
   }
 })
 
-describe('a rollback killed', () => {
+describeOverSsh('a rollback killed', () => {
   const steps = ['lock', 'switch', 'afterSwitch', 'gate', 'mark'].filter((step) => STEP_NAMES.includes(step))
   for (const step of steps) {
     for (const event of EVENTS) {

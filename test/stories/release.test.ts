@@ -2,7 +2,8 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { describeOverSsh } from '../support/sshd.ts'
 import { makePlace, type Place } from './place.ts'
 import { leftovers, runs } from './shop.ts'
 
@@ -24,7 +25,7 @@ async function expectCode(args: string | readonly string[], code: number) {
   return result
 }
 
-describe('release', () => {
+describeOverSsh('release', () => {
   it('goes to three hosts, is upgraded, is rolled back, and is told', async () => {
     await place.build('1.0.0')
     const first = await expectCode('release', 0)
@@ -123,7 +124,7 @@ describe('release', () => {
   })
 })
 
-describe('what users of Capistrano rely on', () => {
+describeOverSsh('what users of Capistrano rely on', () => {
   it('linked folders and files, parents made; a missing file stops it before anything is switched', async () => {
     await place.configure({
       shared: { dirs: ['log', 'a/b/uploads'], files: ['config/local.env'], optionalFiles: ['extra'] },

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openSession } from '../../src/host/open.ts'
 import { newToken, parseHostName } from '../../src/names.ts'
 import { NODE } from '../support/cli.ts'
+import { describeOverSsh } from '../support/sshd.ts'
 import { makePlace, type Place } from './place.ts'
 import { PAGES } from './shop.ts'
 
@@ -20,47 +21,49 @@ beforeAll(async () => {
 })
 afterAll(() => place.dispose())
 
-it(`${SWITCHES} switches`, async () => {
-  const [deployTo = ''] = place.deployTo
-  process.env['SHIP_SSH_CONFIG'] = place.fleet.sshConfigFile
-  const { signal } = new AbortController()
-  const host = {
-    name: parseHostName('web1'),
-    address: 'web1',
-    roles: [],
-    labels: {},
-    env: {},
-    deployTo,
-    transport: 'sftp',
-  } as const
-  const session = await openSession(host, { signal })
-  const client = { host: 'here', bootId: '', pid: 1, startTime: '' }
-  const owner = { schema: 1, token: newToken(), run: 'r', user: 'u', client, doing: 'switching', since: '' } as const
-  const { lease } = await session.lock(owner, { sharedFiles: [] }, { leaseSeconds: 30, signal })
+describeOverSsh('a reader', () => {
+  it(`sees a whole release at any time during ${SWITCHES} switches`, async () => {
+    const [deployTo = ''] = place.deployTo
+    process.env['SHIP_SSH_CONFIG'] = place.fleet.sshConfigFile
+    const { signal } = new AbortController()
+    const host = {
+      name: parseHostName('web1'),
+      address: 'web1',
+      roles: [],
+      labels: {},
+      env: {},
+      deployTo,
+      transport: 'sftp',
+    } as const
+    const session = await openSession(host, { signal })
+    const client = { host: 'here', bootId: '', pid: 1, startTime: '' }
+    const owner = { schema: 1, token: newToken(), run: 'r', user: 'u', client, doing: 'switching', since: '' } as const
+    const { lease } = await session.lock(owner, { sharedFiles: [] }, { leaseSeconds: 30, signal })
 
-  const reader = spawn(NODE, [join(import.meta.dirname, 'reader-child.ts'), deployTo, String(PAGES)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    const reader = spawn(NODE, [join(import.meta.dirname, 'reader-child.ts'), deployTo, String(PAGES)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    const chunks: Buffer[] = []
+    reader.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+    await once(reader.stdout, 'data')
+    let at = 'releases/1.1.0'
+    for (let n = 0; n < SWITCHES; n++) {
+      const to = at === 'releases/1.1.0' ? 'releases/1.0.0' : 'releases/1.1.0'
+      await session.switchTo(to, lease, { signal, expected: at })
+      at = to
+    }
+    reader.stdin.end()
+    await once(reader, 'close')
+    await session.unlock(lease, { signal })
+    await session.close()
+    const seen = JSON.parse(Buffer.concat(chunks).toString().trim().split('\n').at(-1) ?? '') as {
+      looks: number
+      targets: number
+      faults: string[]
+    }
+    expect(seen.faults).toEqual([])
+    expect(seen.targets).toBe(2)
+    // A reader that hardly looked would prove nothing.
+    expect(seen.looks).toBeGreaterThan(SWITCHES * 20)
   })
-  const chunks: Buffer[] = []
-  reader.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-  await once(reader.stdout, 'data')
-  let at = 'releases/1.1.0'
-  for (let n = 0; n < SWITCHES; n++) {
-    const to = at === 'releases/1.1.0' ? 'releases/1.0.0' : 'releases/1.1.0'
-    await session.switchTo(to, lease, { signal, expected: at })
-    at = to
-  }
-  reader.stdin.end()
-  await once(reader, 'close')
-  await session.unlock(lease, { signal })
-  await session.close()
-  const seen = JSON.parse(Buffer.concat(chunks).toString().trim().split('\n').at(-1) ?? '') as {
-    looks: number
-    targets: number
-    faults: string[]
-  }
-  expect(seen.faults).toEqual([])
-  expect(seen.targets).toBe(2)
-  // A reader that hardly looked would prove nothing.
-  expect(seen.looks).toBeGreaterThan(SWITCHES * 20)
 })

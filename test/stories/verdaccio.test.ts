@@ -8,9 +8,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { NODE, ship, type ShipResult } from '../support/cli.ts'
 import { startFleet, type Fleet } from '../support/fleet.ts'
+import { describeOverSsh } from '../support/sshd.ts'
 
 const OLD = '6.10.3'
 const NEW = '6.10.4'
@@ -123,7 +124,7 @@ async function answers(): Promise<string[]> {
   )
 }
 
-describe('verdaccio', () => {
+describeOverSsh('verdaccio', () => {
   it('is built, released, upgraded, broken and rolled back', { timeout: 400_000 }, async () => {
     await depend(OLD)
     await configure('/-/ping')

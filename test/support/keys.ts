@@ -22,7 +22,7 @@ export function generateKey(file: string, options: KeyOptions = {}): { file: str
 }
 
 /** Runs ssh-keygen; answers what it printed. */
-export function keygen(args: readonly string[]): string {
+function keygen(args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync('ssh-keygen', args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`ssh-keygen ${args.join(' ')}: ${stderr}`)
   return stdout

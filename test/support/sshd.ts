@@ -7,14 +7,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { describe } from 'vitest'
 import { generateKey, type KeyType } from './keys.ts'
 
 const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd', '/usr/bin/sshd'].find((path) => existsSync(path))
 
-/** Whether a server can be started here. */
-export const HAS_SSHD = SSHD !== undefined
+/** For what needs a server: skipped, and counted as such, where none can be started. */
+export const describeOverSsh = describe.skipIf(SSHD === undefined)
 
-export const SSHD_PORT = 2222
+const SSHD_PORT = 2222
 
 export interface SshdOptions {
   /** Existing empty folder for keys, configuration and log. */
