@@ -56,10 +56,22 @@ function shown(value: unknown): unknown {
 /** Whether the user wrote a value at this path; what a transform made of a written value counts as written. */
 function has(written: unknown, path: readonly string[]): boolean {
   let value = written
-  for (const key of path) {
+  for (const [index, key] of path.entries()) {
     if (typeof value !== 'object' || value === null) return value !== undefined
+    // A health check is read into another shape: its times are told as milliseconds, its own keys as options.
+    if (path[index - 2] === 'health')
+      return key === 'kind' || key === 'options' ? hasOption(value, path) : timeOf(key) in value
     if (!(key in value)) return false
     value = (value as Record<string, unknown>)[key]
   }
   return true
+}
+
+function hasOption(check: object, path: readonly string[]): boolean {
+  const name = path[path.indexOf('options') + 1]
+  return !path.includes('options') || (name !== undefined && name in check)
+}
+
+function timeOf(key: string): string {
+  return key.replace(/Ms$/, '')
 }

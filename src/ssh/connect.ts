@@ -63,6 +63,8 @@ function connectOnce({ options, verifier, identities, through, signal }: Connect
       resolve(client)
     })
     client.on('error', (error: Error & { level?: string }) => {
+      // The library goes on with the next identity; when none is left, the error of the login tells what the agent said.
+      if (error.level === 'agent') return
       if (refused) fail(refused)
       else if (error.level === 'client-authentication') void authError(options, identities).then(fail)
       else fail(unreachable(options, error))

@@ -1,7 +1,7 @@
 /** A host of the configuration -> one authenticated connection, through its jump hosts, each of them verified like any host. */
 import type { Duplex } from 'node:stream'
 import type { Client } from 'ssh2'
-import { ShipError } from '../errors.ts'
+import { messageOf, ShipError } from '../errors.ts'
 import { connectSsh } from './connect.ts'
 import { collectIdentities } from './keys.ts'
 import { jumpTarget, resolveOptions, type SshOptions, type Target } from './options.ts'
@@ -35,7 +35,7 @@ async function hop(target: Target, { pins, signal, depth }: HopContext): Promise
   const [identities, verifier] = await Promise.all([collectIdentities(options, env), hostVerifier(options, pins)])
   const before = await jumpChain(options.jumps, target, { signal, depth })
   try {
-    const through = before ? await dial(before.client, options.hostname, options.port) : undefined
+    const through = before ? await dialThrough(before, options) : undefined
     const client = await connectSsh({ options, verifier, identities, through, signal })
     const close = (): void => {
       client.end()
@@ -59,6 +59,21 @@ async function jumpChain(
   const rest = jumps.slice(0, -1).join(',')
   const jump = { ...jumpTarget(last, target), ...(rest === '' ? {} : { proxyJump: rest }) }
   return hop(jump, { pins: [], signal, depth: depth + 1 })
+}
+
+async function dialThrough({ client, options: jump }: Connection, { hostname, port }: SshOptions): Promise<Duplex> {
+  try {
+    return await dial(client, hostname, port)
+  } catch (cause) {
+    throw new ShipError('unreachable', `the jump host ${jump.hostname} did not connect to ${hostname} port ${port}`, {
+      cause,
+      details: [messageOf(cause)],
+      state: 'nothing was changed on any host',
+      next: [
+        `on the jump host: does sshd allow it (AllowTcpForwarding, PermitOpen), and does nc ${hostname} ${port} connect?`,
+      ],
+    })
+  }
 }
 
 /** A TCP connection from the far end of a connection. */

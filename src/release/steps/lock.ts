@@ -96,6 +96,7 @@ async function lockHost(
     const { lock } = await session.probe({ sharedFiles }, { signal })
     takeOver = undefined
     if (!lock) continue
+    if (lock.owner.token === owner.token) throw samePlace(session.host)
     const who = holder(lock)
     if (who === 'gone') takeOver = lock
     else if (who === 'alive' || (seen && hasBeaten(seen, lock))) throw lockedError(lock, environment)
@@ -105,6 +106,14 @@ async function lockHost(
       await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => throwIfAborted(signal))
     }
   }
+}
+
+/** Two hosts of one environment that turn out to be one folder of one machine. */
+function samePlace({ name, deployTo }: Host): ShipError {
+  return new ShipError('config', `"${name}" is the same place as another host of this environment: ${deployTo} there`, {
+    state: 'nothing was changed on any host',
+    next: ['name the host once, or give each its own deployTo'],
+  })
 }
 
 /** Whether a holder gave a sign of life between two looks: its silence grew less than time passed, or it is another holder. */
