@@ -4,20 +4,24 @@
  */
 import { ShipError } from '../errors.ts'
 import type { Token } from '../names.ts'
-import type { Lease } from './session.ts'
+import type { Lease, Owner } from './session.ts'
 
 /** Resolves to false when the host does not know the token any more, and rejects when the link is bad. */
-export type Beat = () => Promise<boolean>
+export type Beat = (token: Token) => Promise<boolean>
 
 export interface KeptLease extends Lease {
+  readonly owner: Owner
+  /** Goes on with another token; an answer to a beat with the old one counts for nothing. */
+  renew(token: Token): void
   /** Beats through another connection from now on. */
   through(beat: Beat): void
   stop(): void
 }
 
 /** Beats three times per lease. */
-export function keepLease(token: Token, leaseSeconds: number, firstBeat: Beat): KeptLease {
+export function keepLease(owner: Owner, leaseSeconds: number, firstBeat: Beat): KeptLease {
   let beat = firstBeat
+  let token = owner.token
   const controller = new AbortController()
   let lastBeat = performance.now()
   let busy = false
@@ -33,11 +37,12 @@ export function keepLease(token: Token, leaseSeconds: number, firstBeat: Beat): 
         lose(`the host could not be reached for ${leaseSeconds} s and the lock ran out`)
       if (busy || controller.signal.aborted) return
       busy = true
-      beat()
+      const asked = token
+      beat(asked)
         .then(
           (held) => {
             if (held) lastBeat = performance.now()
-            else lose('another run took the lock over')
+            else if (asked === token) lose('another run took the lock over')
             return undefined
           },
           // A slow or broken link is tolerated until the lease itself has run out.
@@ -51,8 +56,14 @@ export function keepLease(token: Token, leaseSeconds: number, firstBeat: Beat): 
   )
   timer.unref()
   return {
-    token,
+    owner,
+    get token() {
+      return token
+    },
     signal: controller.signal,
+    renew(other) {
+      token = other
+    },
     through(other) {
       beat = other
     },

@@ -112,6 +112,7 @@ export interface HostState {
 
 /** A held lock. `signal` aborts with a ShipError `locked` when the host no longer knows the token or the lease ran out unrenewed. */
 export interface Lease {
+  /** Another one after `fence`. */
   readonly token: Token
   readonly signal: AbortSignal
 }
@@ -171,6 +172,11 @@ export interface HostSession {
     question: { readonly sharedFiles: readonly string[] },
     options: LockOptions,
   ): Promise<{ readonly lease: Lease; readonly state: HostState }>
+  /**
+   * Gives a held lock a new token and reads the state, in one round trip. Whatever was started under the old token and may still be
+   * running on the host (a switch whose answer never came) can change nothing any more. The lease goes on with the new token.
+   */
+  fence(lease: Lease, options: VerbOptions): Promise<HostState>
   /**
    * Unpacks a payload into `.ship/incoming/<token>`, checks every entry against the check list, lays the shared links, syncs,
    * writes the record (a record without a folder is no release), renames to `releases/<version>`, syncs. After it the release is

@@ -7,6 +7,7 @@ import { ShipError } from '../errors.ts'
 import type { HostSession } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Host } from '../transport/transport.ts'
+import type { HostPlan } from './plan.ts'
 
 const TAIL_LINES = 20
 
@@ -18,6 +19,14 @@ export function hooksFor(hooks: readonly Hook[], host: Host | undefined, busy: r
     if (!hasRole(hook, host)) return false
     return !hook.once || busy.find((one) => hasRole(hook, one))?.name === host.name
   })
+}
+
+/** Points at which hooks run for an action; what a dead run already did before its switch is not done again. */
+export function hookPoints(action: HostPlan['action']): readonly HookPoint[] {
+  if (action === 'none') return []
+  return action === 'resume'
+    ? ['afterSwitch', 'afterVerify']
+    : ['beforeStage', 'beforeSwitch', 'afterSwitch', 'afterVerify']
 }
 
 /** Facts a hook is told. Paths are absolute; versions are empty when there is none. */

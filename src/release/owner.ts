@@ -6,6 +6,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { LockState, Owner } from '../host/session.ts'
 import type { Io } from '../io.ts'
+import type { Version } from '../version.ts'
 import { newToken } from '../names.ts'
 
 /** An owner for this process, with a new token. `doing` is for people: "release 1.4.2". */
@@ -20,6 +21,11 @@ export function newOwner(doing: string, io: Io): Owner {
     url: io.url,
     since: new Date().toISOString(),
   }
+}
+
+/** What a run says of itself in its locks; the next run reads there what a dead one was about. */
+export function doing(kind: 'release' | 'rollback', version: Version): string {
+  return `${kind} ${version}`
 }
 
 /**

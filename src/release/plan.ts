@@ -2,7 +2,7 @@
  * A plan is data: what a run will do on each host, made from the hosts' observed state. Release, rollback and resume are
  * plans for one transaction; `ship plan` prints what `ship release` runs.
  */
-import type { Environment, HookPoint } from '../config/environment.ts'
+import type { Environment } from '../config/environment.ts'
 import { ShipError } from '../errors.ts'
 import { allOrThrow, type HostResult } from '../fleet/results.ts'
 import type { HostState } from '../host/session.ts'
@@ -11,9 +11,9 @@ import type { Host } from '../transport/transport.ts'
 import type { Version } from '../version.ts'
 import { bundleProblem, hostProblem, rollbackProblem, type PlanOptions, type Target } from './fit.ts'
 import { describeGate } from './gate.ts'
-import { hooksFor } from './hooks.ts'
+import { hookPoints, hooksFor } from './hooks.ts'
 import { beforeLive, currentTarget, liveRecord, observedDigest, wayBack, type Observed } from './observe.ts'
-import { describeLock } from './owner.ts'
+import { describeLock, doing } from './owner.ts'
 import { prunable } from './retention.ts'
 import { waves } from './waves.ts'
 
@@ -185,11 +185,6 @@ function unfinished(state: HostState, kind: Plan['kind'], version: Version): Dec
   return { action: 'resume', why: `run ${state.lock.owner.run} ended before it was done` }
 }
 
-/** What a run says of itself in its locks; the next run reads there what a dead one was about. */
-export function doing(kind: Plan['kind'], version: Version): string {
-  return `${kind} ${version}`
-}
-
 type Planned = Omit<HostPlan, 'hooks' | 'gates'>
 
 function common(host: Host, state: HostState, decision: Decision): Omit<Planned, 'links' | 'treeBytes' | 'prune'> {
@@ -208,14 +203,6 @@ function common(host: Host, state: HostState, decision: Decision): Omit<Planned,
 function linksOf(environment: Environment, state: HostState): string[] {
   const { dirs, files, optionalFiles } = environment.shared
   return [...dirs, ...files, ...optionalFiles.filter((file) => !state.missingShared.includes(file))]
-}
-
-/** Points at which hooks run for an action; what a dead run already did before its switch is not done again. */
-export function hookPoints(action: HostPlan['action']): readonly HookPoint[] {
-  if (action === 'none') return []
-  return action === 'resume'
-    ? ['afterSwitch', 'afterVerify']
-    : ['beforeStage', 'beforeSwitch', 'afterSwitch', 'afterVerify']
 }
 
 function withHooks(environment: Environment, hosts: readonly Planned[]): HostPlan[] {

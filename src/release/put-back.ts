@@ -40,7 +40,8 @@ export async function putBack(at: At): Promise<PutBack> {
 async function attempt(at: At, seen: (now: PutBack) => void): Promise<PutBack> {
   const signal = AbortSignal.any([AbortSignal.timeout(PATIENCE_MS + longest(at)), at.lease.signal])
   const session = await at.run.fleet.reconnect(at.host.name, signal)
-  const state = await session.probe({ sharedFiles: [] }, { signal })
+  // A switch that was cut off may still be under way there: from here on it cannot succeed, so what is read now stays true.
+  const state = await session.fence(at.lease, { signal })
   const now = currentTarget(state.current)
   const { back } = at.plan
   const version = liveRecord(state)?.version

@@ -6,17 +6,18 @@
  * gated again (exit 6), or it is said which one could not be (exit 7). Once all hosts passed their gate nothing is undone.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf, ShipError, throwIfAborted, type Reason } from '../errors.ts'
+import { ShipError, throwIfAborted, type Reason } from '../errors.ts'
 import type { HostOutcome } from '../events.ts'
 import { forHosts, stepOnHosts } from '../fleet/fleet.ts'
 import { inStep } from '../io.ts'
 import { allOrThrow } from '../fleet/results.ts'
 import type { ReleaseRecord } from '../host/session.ts'
 import { currentTarget, liveRecord, observedDigest } from './observe.ts'
-import { newOwner } from './owner.ts'
-import { doing, type HostPlan, type Plan } from './plan.ts'
+import { afterUndo, asShipError, outcome } from './outcome.ts'
+import { doing, newOwner } from './owner.ts'
+import type { HostPlan, Plan } from './plan.ts'
 import { putBack, type PutBack } from './put-back.ts'
-import { versionIn, type At, type Run, type Step } from './step.ts'
+import { type At, type Run, type Step } from './step.ts'
 import { gate, gatesAt } from './steps/gate.ts'
 import { afterSwitch, beforeStage, beforeSwitch } from './steps/hooks.ts'
 import { lockFleet, unlockFleet, type Locked } from './steps/lock.ts'
@@ -142,34 +143,6 @@ async function pause(ats: readonly At[]): Promise<void> {
   })
 }
 
-/** What a failure after the first switch means, by what the way back achieved. */
-function afterUndo(error: ShipError, results: ReadonlyMap<string, PutBack>, gated: boolean): ShipError {
-  const stranded = [...results].filter(([, r]) => r.outcome === 'stranded')
-  if (stranded.length > 0) {
-    return new ShipError('stranded', error.message, {
-      step: error.step,
-      host: error.host,
-      cause: error,
-      state: `${stranded.length} of ${results.size} switched hosts could not be put back; a person is needed`,
-      details: [
-        ...error.details,
-        ...stranded.map(([host, r]) => `${host} runs ${r.after ?? 'an unknown release'}: ${r.note ?? ''}`),
-      ],
-      next: ['look at those hosts, then run the same command again, or: ship rollback'],
-    })
-  }
-  const switched = [...results.values()].filter((r) => r.outcome === 'put-back').length
-  const interrupted = error.reason === 'sigint' || error.reason === 'sigterm'
-  if (switched === 0)
-    return error.as(interrupted || error.reason === 'refused' ? error.reason : 'not-switched', {
-      state: '"current" is as it was on every host',
-    })
-  const hosts = switched === 1 ? 'the switched host was' : `all ${switched} switched hosts were`
-  const wasLive = [...results.values()].some((r) => r.outcome === 'put-back' && r.after !== undefined)
-  const state = `${hosts} put back${gated && wasLive ? ' and passed the gate again' : ''}`
-  return error.as(interrupted ? error.reason : 'put-back', { state })
-}
-
 /** One step on hosts at once: those that need it run it, the others say why not. Rejects with one error for all that failed. */
 async function onAll(ats: readonly At[], step: Step): Promise<void> {
   const wanted = ats.filter((at) => {
@@ -243,24 +216,4 @@ function refuseDrift(plan: Plan, held: readonly Locked[]): void {
     ),
     next: ['run the same command again: it makes a new plan'],
   })
-}
-
-function outcome(
-  plan: HostPlan,
-  of: Plan,
-  back: PutBack | undefined,
-  run: { durationMs: number; failed: boolean },
-): HostOutcome {
-  const before = plan.fromVersion ?? (plan.from === null ? undefined : versionIn(plan.from))
-  const base = { host: plan.host, before, durationMs: run.durationMs }
-  if (back) return { ...base, after: back.after, outcome: back.outcome, note: back.note }
-  if (plan.action === 'none') return { ...base, after: before, outcome: 'unchanged' }
-  if (run.failed) return { ...base, after: before, outcome: 'not-switched' }
-  return { ...base, after: of.target, outcome: 'released' }
-}
-
-/** A defect in the middle of a run must not keep the hosts from being put back: it is told as what it is, with their state. */
-function asShipError(error: unknown): ShipError {
-  if (error instanceof ShipError) return error
-  return new ShipError('not-switched', `a defect of ship: ${messageOf(error)}`, { cause: error })
 }

@@ -311,6 +311,19 @@ function conformance({ name, compression, programs }: Kind): void {
     expect((await session.probe({ sharedFiles: [] }, options)).lock).toBeUndefined()
   })
 
+  it('is fenced against its own late scripts, and goes on with a new token', async () => {
+    const held = await lock()
+    await stage(one, held)
+    const old = { token: held.lease.token, signal: SIGNAL }
+    const state = await session.fence(held.lease, options)
+    expect(state).toMatchObject({ releases: [{ version: '1.0.0' }], lock: { owner: { run: 'r1' } } })
+    expect(held.lease.token).not.toBe(old.token)
+    await expect(switchTo(V1, { ...held, lease: old }, null)).rejects.toMatchObject({ reason: 'locked' })
+    await switchTo(V1, held, null)
+    await session.unlock(held.lease, options)
+    expect((await session.probe({ sharedFiles: [] }, options)).lock).toBeUndefined()
+  })
+
   it('switches only from where it is expected to be, back and away', async () => {
     const held = await lock()
     await stage(one, held)

@@ -232,7 +232,7 @@ describeOverSsh('jump hosts', () => {
   it('ProxyCommand is refused by name, not passed over', async () => {
     sshConfig(
       'command',
-      `${readFileSync(fleet.sshConfigFile, 'utf8').replace('Host web1\n', 'Host web1\n  ProxyCommand nc %h %p\n')}`,
+      readFileSync(fleet.sshConfigFile, 'utf8').replace('Host web1\n', 'Host web1\n  ProxyCommand nc %h %p\n'),
     )
     expect(await reached()).toMatchObject({ reason: 'config', message: expect.stringContaining('ProxyCommand') })
   })

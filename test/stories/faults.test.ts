@@ -216,11 +216,11 @@ describeOverSsh('somebody in between', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
-    it(`${signal} in the gate: puts back, unlocks, exits ${code}`, async () => {
+    it(`${signal} while it switches: puts back, unlocks, exits ${code}`, async () => {
       await expectCode('release', 0)
       await place.build('1.1.0')
       await place.configure({ health: [{ exec: 'grep -q 1.0.0 VERSION', deadline: '20s', interval: '100ms' }] })
-      const result = await place.ship('release', { when: 'switch        web3: ok', signal })
+      const result = await place.ship('release', { when: 'switch        web', signal })
       expect({ code: result.code, stderr: result.code === code ? '' : result.stderr }).toEqual({ code, stderr: '' })
       expect(await live()).toEqual(['1.0.0', '1.0.0', '1.0.0'])
       for (const dir of place.deployTo) expect(await leftovers(dir)).toEqual([])
@@ -232,10 +232,8 @@ describeOverSsh('somebody in between', () => {
     await expectCode('release', 0)
     await place.build('1.1.0')
     await place.configure({ hooks: { beforeSwitch: ['[ "$SHIP_HOST" != web2 ] || sleep 5'] } })
-    const running = place.ship('release')
-    await sleep(1500)
-    await second?.sshd.cut()
-    const result = await running
+    const onSeen = (): void => void sleep(500).then(() => second?.sshd.cut())
+    const result = await place.ship('release', { when: 'stage         web2: ok', onSeen })
     expect({ code: result.code, stderr: result.code === 5 ? '' : result.stderr }).toEqual({ code: 5, stderr: '' })
     expect(await live()).toEqual(['1.0.0', '1.0.0', '1.0.0'])
     await place.configure()
@@ -250,10 +248,8 @@ describeOverSsh('somebody in between', () => {
     await place.configure({
       health: [{ exec: '[ "$SHIP_VERSION" = 1.0.0 ] || { sleep 4; false; }', deadline: '5s', timeout: '5s' }],
     })
-    const running = place.ship('release')
-    await sleep(1500)
-    await second?.sshd.cut()
-    const result = await running
+    const onSeen = (): void => void sleep(500).then(() => second?.sshd.cut())
+    const result = await place.ship('release', { when: 'switch        web2: ok', onSeen })
     expect({ code: result.code, stderr: result.code === 6 ? '' : result.stderr }).toEqual({ code: 6, stderr: '' })
     expect(await live()).toEqual(['1.0.0', '1.0.0', '1.0.0'])
     for (const dir of place.deployTo) expect(await leftovers(dir)).toEqual([])

@@ -20,6 +20,8 @@ export interface ShipOptions {
   /** When stdout or stderr holds this, the input is typed and `signal` is sent; without it the input is typed at once. */
   readonly when?: string
   readonly signal?: NodeJS.Signals
+  /** Called when `when` was seen. */
+  readonly onSeen?: () => void
   /** Gets the child once it runs, to send it signals. */
   readonly onStart?: (child: { readonly pid: number; kill(signal: NodeJS.Signals): void }) => void
 }
@@ -75,6 +77,7 @@ function run(file: string, argv: readonly string[], options: ShipOptions): Promi
     const onOutput = (): void => {
       if (waiting === undefined || !Buffer.concat([...out, ...err]).includes(waiting)) return
       waiting = undefined
+      options.onSeen?.()
       if (options.input !== undefined) child.stdin.end(options.input)
       if (options.signal) child.kill(options.signal)
     }

@@ -1,7 +1,7 @@
 /** The contract of session.ts by few fixed scripts, one round trip each, over a transport that has a shell. */
 import { Readable, Transform } from 'node:stream'
 import { ShipError, type Reason } from '../../errors.ts'
-import { escapeControls, type Token } from '../../names.ts'
+import { escapeControls, newToken, type Token } from '../../names.ts'
 import { openTransport } from '../../transport/index.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { isVersion } from '../../version.ts'
@@ -42,7 +42,7 @@ export function shellSession(transport: Transport, leases = new Map<Token, KeptL
     throw new ShipError(REASONS[answer.end] ?? 'not-switched', answer.reason || `the host refused "${verb}"`)
   }
 
-  for (const lease of leases.values()) lease.through(() => beat(transport, lease.token))
+  for (const lease of leases.values()) lease.through((token) => beat(transport, token))
 
   return {
     host,
@@ -57,9 +57,20 @@ export function shellSession(transport: Transport, leases = new Map<Token, KeptL
     async lock(owner, { sharedFiles }, options) {
       const args = [owner.token, JSON.stringify(owner), options.takeOver ?? '-', ...sharedFiles]
       const answer = await ask('lock', args, { signal: options.signal, timeoutMs: LONG_MS })
-      const lease = keepLease(owner.token, options.leaseSeconds, () => beat(transport, owner.token))
+      const lease = keepLease(owner, options.leaseSeconds, (token) => beat(transport, token))
       leases.set(owner.token, lease)
       return { lease, state: readState(answer, options.leaseSeconds) }
+    },
+
+    async fence(lease, { signal }) {
+      const kept = leases.get(lease.token)
+      if (!kept) throw new TypeError('no lease of this session')
+      const owner = { ...kept.owner, token: newToken() }
+      const answer = await ask('lock', [owner.token, JSON.stringify(owner), kept.token], { signal, timeoutMs: LONG_MS })
+      leases.delete(kept.token)
+      kept.renew(owner.token)
+      leases.set(kept.token, kept)
+      return readState(answer, LEASE_SECONDS)
     },
 
     async stage(payload, spec, lease, { signal, onProgress }) {

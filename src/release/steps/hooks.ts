@@ -1,7 +1,6 @@
 /** The steps that run the owner's hooks on the way forward. */
 import type { HookPoint } from '../../config/environment.ts'
-import { hooksFor, runHooks } from '../hooks.ts'
-import { hookPoints } from '../plan.ts'
+import { hookPoints, hooksFor, runHooks } from '../hooks.ts'
 import { factsOf, sessionOf, targetLink, type At, type Step } from '../step.ts'
 
 /** Runs in `deployTo`: there is no release yet. */
