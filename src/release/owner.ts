@@ -9,15 +9,15 @@ import type { Io } from '../io.ts'
 import type { Version } from '../version.ts'
 import { newToken } from '../names.ts'
 
-/** An owner for this process, with a new token. `doing` is for people: "release 1.4.2". */
-export function newOwner(doing: string, io: Io): Owner {
+/** An owner for this process, with a new token. `action` is for people: "release 1.4.2". */
+export function newOwner(action: string, io: Io): Owner {
   return {
     schema: 1,
     token: newToken(),
     run: io.run,
     user: io.by,
     client: { host: hostname(), bootId: bootSpace(), pid: process.pid, startTime: startTime(process.pid) ?? '' },
-    doing,
+    doing: action,
     url: io.url,
     since: new Date().toISOString(),
   }
