@@ -76,11 +76,17 @@ async function dialThrough({ client, options: jump }: Connection, { hostname, po
   }
 }
 
+/** The far end's reason by its number (RFC 4254, 5.1): its description is free text, and OpenSSH's says "open failed" to both. */
+function refusal(error: Error & { readonly reason?: unknown }): Error {
+  const PROHIBITED = 1
+  return error.reason === PROHIBITED ? new Error('administratively prohibited', { cause: error }) : error
+}
+
 /** A TCP connection from the far end of a connection. */
 export function dial(client: Client, address: string, port: number): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     client.forwardOut('127.0.0.1', 0, address, port, (error, channel) => {
-      if (error) reject(error)
+      if (error) reject(refusal(error))
       else resolve(channel)
     })
   })
