@@ -12,6 +12,7 @@ import type { Format } from '../formats/format.ts'
 import { parseSums, SUMS_FILE, sumsText } from '../formats/sums.ts'
 import { inStep, type Io } from '../io.ts'
 import { canonicalManifest, manifestDigest, parseManifest, type Tree } from '../tree/manifest.ts'
+import { size } from '../size.ts'
 import { isVersion, type Version } from '../version.ts'
 
 const LIST_FILE = 'artifacts.json'
@@ -127,7 +128,7 @@ async function writeArchive(temp: string, tree: Tree, format: Format, io: Io): P
       onProgress: (done) => io.emit({ event: 'step.progress', step, progress: { done, total, unit: 'bytes' } }),
     })
     artifact = { ...(await measured(file, io.signal)), kind: 'bundle', format: format.name }
-    return `${basename(file)}, ${(artifact.sizeBytes / 1e6).toFixed(1)} MB`
+    return `${basename(file)}, ${size(artifact.sizeBytes)}`
   })
   if (!artifact) throw new Error('a step that ended well has its result')
   return artifact
@@ -164,8 +165,8 @@ async function writeList(dist: string, temp: string, build: Build): Promise<void
 }
 
 async function measured(file: string, signal: AbortSignal): Promise<Pick<Artifact, 'file' | 'sizeBytes' | 'sha256'>> {
-  const { size } = await stat(file)
-  return { file: basename(file), sizeBytes: size, sha256: await fileDigest(file, signal) }
+  const { size: sizeBytes } = await stat(file)
+  return { file: basename(file), sizeBytes, sha256: await fileDigest(file, signal) }
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {

@@ -1,7 +1,8 @@
 /** `ship inspect`: what is inside a bundle, or what differs between two. */
 import type { Bundle } from '../formats/bundle.ts'
 import { diffManifests, type Change, type ManifestDiff } from '../tree/diff.ts'
-import { count, size } from '../ui/measure.ts'
+import { count } from '../ui/measure.ts'
+import { size } from '../size.ts'
 import type { View } from '../ui/renderer.ts'
 import { table, type Cell } from '../ui/table.ts'
 import type { RunCommand } from './command.ts'

@@ -1,6 +1,7 @@
 /** A plan as people read it before they say yes: what happens on each host, then what is common to many told once. */
 import type { HostPlan, Plan } from '../release/plan.ts'
-import { count, size } from '../ui/measure.ts'
+import { count } from '../ui/measure.ts'
+import { size } from '../size.ts'
 import type { View } from '../ui/renderer.ts'
 import { table, type Cell } from '../ui/table.ts'
 

@@ -1,6 +1,7 @@
 /** `ship prune`: frees disk by the same rule as the end of a release. */
 import { pruneHosts, type Pruned } from '../release/upkeep.ts'
-import { count, size } from '../ui/measure.ts'
+import { count } from '../ui/measure.ts'
+import { size } from '../size.ts'
 import type { View } from '../ui/renderer.ts'
 import { table, type Cell } from '../ui/table.ts'
 import type { RunCommand } from './command.ts'

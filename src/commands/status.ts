@@ -1,7 +1,8 @@
 /** `ship status`: what runs on each host, and whether hosts differ. */
 import { ShipError } from '../errors.ts'
 import { status, type HostStatus } from '../release/status.ts'
-import { ago, count, size } from '../ui/measure.ts'
+import { ago, count } from '../ui/measure.ts'
+import { size } from '../size.ts'
 import type { View } from '../ui/renderer.ts'
 import { table, type Cell } from '../ui/table.ts'
 import type { RunCommand } from './command.ts'

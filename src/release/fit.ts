@@ -7,6 +7,7 @@ import type { HostState, ReleaseRecord } from '../host/session.ts'
 import type { Host } from '../transport/transport.ts'
 import type { Manifest } from '../tree/manifest.ts'
 import { compareVersions, type Version } from '../version.ts'
+import { size } from '../size.ts'
 import { liveRecord } from './observe.ts'
 
 /** What is released: the identity of a bundle and what it needs of a host. */
@@ -146,7 +147,7 @@ function spaceProblem({ manifest }: Target, state: HostState): ShipError | undef
   const { freeBytes, freeInodes } = state.disk
   const next = ['free space on the host, or keep fewer releases (release.keep) and run: ship prune']
   if (freeBytes < needBytes) {
-    const message = `not enough disk space: ${megabytes(needBytes)} needed, ${megabytes(freeBytes)} free`
+    const message = `not enough disk space: ${size(needBytes)} needed, ${size(freeBytes)} free`
     return new ShipError('not-switched', message, { state: UNTOUCHED, next })
   }
   if (freeInodes !== undefined && freeInodes < needInodes) {
@@ -191,8 +192,4 @@ function unamePlatform(uname: string): string {
     i686: 'ia32',
   }
   return `${system.toLowerCase()}-${cpus[machine] ?? machine}`
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`
 }

@@ -9,6 +9,7 @@ import type { Bundle } from '../formats/bundle.ts'
 import { packPayload, type PackedPayload } from '../formats/payload.ts'
 import type { Payload } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
+import { size } from '../size.ts'
 import { diffManifests } from '../tree/diff.ts'
 import { parseManifest, type Manifest } from '../tree/manifest.ts'
 import { liveRecord, type Observed } from './observe.ts'
@@ -81,7 +82,7 @@ function packOnce(
       inStep(io.emit, { step: 'pack' }, async () => {
         const tree = await packPayload(bundle, compression, scratch, { signal: io.signal })
         resolve(tree)
-        return `${(tree.sizeBytes / 1e6).toFixed(1)} MB as ${compression}`
+        return `${size(tree.sizeBytes)} as ${compression}`
       }).catch(reject)
     })
     packed.set(compression, fresh)

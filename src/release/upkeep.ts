@@ -7,6 +7,7 @@ import type { HistoryLine, HostSession } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Version } from '../version.ts'
 import { liveRecord } from './observe.ts'
+import { size } from '../size.ts'
 import { holder, newOwner } from './owner.ts'
 import { prunable } from './retention.ts'
 import { lockedError, lockFleet, unlockFleet, type Locked } from './steps/lock.ts'
@@ -46,7 +47,7 @@ export async function pruneHosts(environment: Environment, io: Io): Promise<Prun
       return { value: { host: host.name, removed: [], kept: [], freedBytes: 0 }, note: 'nothing to remove' }
     const { kept, freedBytes } = await session.prune(going, lease, { signal: io.signal })
     const removed = going.filter((v) => !kept.some((k) => k.version === v))
-    const note = `${removed.length} removed, ${(freedBytes / 1e6).toFixed(1)} MB freed`
+    const note = `${removed.length} removed, ${size(freedBytes)} freed`
     return { value: { host: host.name, removed, kept, freedBytes }, note }
   })
 }

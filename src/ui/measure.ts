@@ -1,19 +1,6 @@
-/** Numbers as people read them. Sizes are decimal (1 MB = 1,000,000 bytes), as transfer rates are. */
+/** Times, counts and rates as people read them. */
 import type { Progress } from '../events.ts'
-
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const
-
-/** "0 B", "12.3 MB", "340 MB": three significant digits at most. */
-export function size(bytes: number): string {
-  let value = bytes
-  let unit = 0
-  while (value >= 999.5 && unit < UNITS.length - 1) {
-    value /= 1000
-    unit += 1
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : 1
-  return `${value.toFixed(digits)} ${UNITS[unit] ?? 'B'}`
-}
+import { size } from '../size.ts'
 
 /** "40 ms", "2.1 s", "3 min 20 s", "2 h 5 min", "3 d 4 h". */
 export function duration(ms: number): string {

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ago, count, duration, meter, progressText, size } from '../../src/ui/measure.ts'
+import { ago, count, duration, meter, progressText } from '../../src/ui/measure.ts'
+import { size } from '../../src/size.ts'
 
 test.each([
   [0, '0 B'],

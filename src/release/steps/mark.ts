@@ -3,6 +3,7 @@
  * release red: what does not work is a warning, and the next run does it again.
  */
 import { messageOf } from '../../errors.ts'
+import { size } from '../../size.ts'
 import type { HistoryLine, ReleaseRecord } from '../../host/session.ts'
 import { runHooks } from '../hooks.ts'
 import { liveRecord } from '../observe.ts'
@@ -46,7 +47,7 @@ export const prune: Step = {
       for (const { version, why } of kept) {
         at.run.io.emit({ event: 'warning', host: at.host.name, message: `release ${version} was not removed: ${why}` })
       }
-      return `${at.plan.prune.length - kept.length} removed, ${(freedBytes / 1e6).toFixed(1)} MB freed`
+      return `${at.plan.prune.length - kept.length} removed, ${size(freedBytes)} freed`
     }),
 }
 

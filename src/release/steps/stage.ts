@@ -1,5 +1,6 @@
 /** Puts the release on the host, complete, checked and durable, where nothing sees it yet. */
 import { ShipError } from '../../errors.ts'
+import { size } from '../../size.ts'
 import { sessionOf, type At, type Step } from '../step.ts'
 
 export const stage: Step = {
@@ -47,7 +48,7 @@ async function send(at: At): Promise<string> {
     at.lease,
     { signal, onProgress: emitProgress },
   )
-  return `${(payload.sizeBytes / 1e6).toFixed(1)} MB sent`
+  return `${size(payload.sizeBytes)} sent`
 }
 
 function tampered(at: At, what: string, count: number): ShipError {
