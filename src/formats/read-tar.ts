@@ -1,12 +1,12 @@
 /**
- * Reads a compressed tar strictly: files, directories and links, long names in PAX or GNU records, an end mark, and nothing behind it.
+ * Reads a compressed tar strictly: files, directories and links, long names in GNU's records, an end mark, and nothing behind it.
  * Headers are decoded by the `tar` package; what a lenient reader passes over is refused here.
  */
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { Header, Pax } from 'tar'
+import { Header } from 'tar'
 import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
 import { ByteReader } from './bytes.ts'
 import type { ArchiveEntry, EntryVisitor } from './format.ts'
@@ -57,9 +57,8 @@ async function readEntries(bytes: ByteReader, visit: EntryVisitor): Promise<void
 }
 
 interface LongNames {
-  readonly path?: string | undefined
-  readonly linkpath?: string | undefined
-  readonly size?: number | undefined
+  readonly path?: string
+  readonly linkpath?: string
 }
 
 /** The next entry with its long names put in place; undefined at the end mark. */
@@ -75,16 +74,6 @@ async function nextEntry(bytes: ByteReader): Promise<ArchiveEntry | undefined> {
     if (!header.cksumValid) throw new ShipError('refused', 'the archive has a header with a wrong checksum')
     const type: string = header.type
     switch (type) {
-      case 'ExtendedHeader': {
-        const { path, linkpath, size } = Pax.parse(await record(bytes, header), undefined, false)
-        long = {
-          ...long,
-          ...(path === undefined ? {} : { path }),
-          ...(linkpath === undefined ? {} : { linkpath }),
-          ...(size === undefined ? {} : { size }),
-        }
-        break
-      }
       case 'NextFileHasLongPath':
         long = { ...long, path: untilZero(await record(bytes, header)) }
         break
@@ -100,7 +89,7 @@ async function nextEntry(bytes: ByteReader): Promise<ArchiveEntry | undefined> {
 function entryOf(header: Header, long: LongNames): ArchiveEntry {
   const path = long.path ?? header.path ?? ''
   const mode = (header.mode ?? 0) & 0o7777
-  const size = long.size ?? header.size ?? 0
+  const size = header.size ?? 0
   if (!Number.isSafeInteger(size) || size < 0) throw new ShipError('refused', `"${path}" has a size that is none`)
   const type: string = header.type
   switch (type) {

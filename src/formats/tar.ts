@@ -7,7 +7,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { Header, Pax } from 'tar'
+import { Header } from 'tar'
 import { ShipError, throwIfAborted } from '../errors.ts'
 import type { Entry, Tree } from '../tree/manifest.ts'
 import type { WriteOptions } from './format.ts'
@@ -17,9 +17,6 @@ const CHUNK = 1024 * 1024
 const TURN_MS = 40
 /** Room of the name and link fields of a ustar header. */
 const SHORT = 100
-
-/** How names that do not fit a header are written: PAX records, or GNU's own, which dpkg and every BusyBox read too. */
-export type LongNames = 'pax' | 'gnu'
 
 /** An archive entry before it is bytes. */
 export interface TarEntry {
@@ -39,13 +36,13 @@ async function* tarChunks({ root, manifest }: Tree, prefix: string, options: Wri
   const { epoch } = manifest
   let done = 0
   let turn = performance.now()
-  const pending: Buffer[] = [tarHeader({ path: `${prefix}/`, type: 'dir', mode: 0o755, size: 0 }, epoch, 'pax')]
+  const pending: Buffer[] = [tarHeader({ path: `${prefix}/`, type: 'dir', mode: 0o755, size: 0 }, epoch)]
   let held = BLOCK
   for (const entry of manifest.entries) {
     const name = `${prefix}/${entry.path}${entry.type === 'dir' ? '/' : ''}`
     const size = entry.type === 'file' ? entry.size : 0
     const target = entry.type === 'link' ? entry.target : undefined
-    pending.push(tarHeader({ path: name, type: entry.type, mode: entry.mode, size, target }, epoch, 'pax'))
+    pending.push(tarHeader({ path: name, type: entry.type, mode: entry.mode, size, target }, epoch))
     held += pending.at(-1)?.length ?? 0
     if (entry.type === 'file') {
       for (const chunk of fileChunks(join(root, entry.path), entry)) {
@@ -97,34 +94,22 @@ export function* fileChunks(file: string, entry: Extract<Entry, { type: 'file' }
   if (sum.digest('hex') !== entry.sha256) throw changed()
 }
 
-/** The header blocks of one entry. */
-export function tarHeader(entry: TarEntry, epoch: number, longNames: LongNames): Buffer {
+/**
+ * The header blocks of one entry. Names that do not fit go before it in GNU's own records, which every tar in use reads, dpkg's and
+ * BusyBox's too; PAX records BusyBox passes over.
+ */
+export function tarHeader(entry: TarEntry, epoch: number): Buffer {
   const { path, type, mode, size, target } = entry
   const long = Buffer.byteLength(path) > SHORT
   const longTarget = target !== undefined && Buffer.byteLength(target) > SHORT
   const kind = type === 'dir' ? 'Directory' : type === 'link' ? 'SymbolicLink' : 'File'
-  const plain = headerBlock(
-    { path: long ? shortened(path) : path, type: kind, mode, size, linkpath: longTarget ? shortened(target) : target },
-    epoch,
-  )
-  if (longNames === 'gnu') {
-    const records = [...(longTarget ? [gnuRecord('K', target)] : []), ...(long ? [gnuRecord('L', path)] : [])]
-    return Buffer.concat([...records, plain])
-  }
-  const needed = long || longTarget || size >= 8 ** 11 || !isAscii(path) || !isAscii(target ?? '')
-  if (!needed) return plain
-  const pax = new Pax({ path, linkpath: target, size: size >= 8 ** 11 ? size : undefined })
-  const body = Buffer.from(pax.encodeBody())
-  const head = headerBlock(
-    {
-      path: shortened(`PaxHeader/${path.split('/').at(-1) ?? ''}`),
-      type: 'ExtendedHeader',
-      mode: 0o644,
-      size: body.length,
-    },
-    epoch,
-  )
-  return Buffer.concat([head, body, padding(body.length), plain])
+  const names = { path: long ? shortened(path) : path, linkpath: longTarget ? shortened(target) : target }
+  const plain = headerBlock({ ...names, type: kind, mode, size }, epoch)
+  return Buffer.concat([
+    ...(longTarget ? [gnuRecord('K', target)] : []),
+    ...(long ? [gnuRecord('L', path)] : []),
+    plain,
+  ])
 }
 
 /** Zeros up to the next block. */
@@ -139,7 +124,7 @@ export function tarEnd(): Buffer {
 
 interface HeaderFields {
   readonly path: string
-  readonly type: 'File' | 'Directory' | 'SymbolicLink' | 'ExtendedHeader'
+  readonly type: 'File' | 'Directory' | 'SymbolicLink'
   readonly mode: number
   readonly size: number
   readonly linkpath?: string | undefined
@@ -176,8 +161,4 @@ function shortened(name: string): string {
   let text = name
   while (Buffer.byteLength(text) > SHORT - 1) text = Array.from(text).slice(0, -1).join('')
   return text
-}
-
-function isAscii(text: string): boolean {
-  return Buffer.byteLength(text) === text.length
 }

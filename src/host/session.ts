@@ -135,12 +135,14 @@ interface StageSpec {
   /** Bytes the unpacked tree takes, for the last look at the disk. */
   readonly treeBytes: number
   readonly entries: number
+  /** Name of the folder in the payload that becomes the release. */
+  readonly tree: string
   /** sha256 of the check list at the head of the payload: nothing in the stream vouches for itself. */
   readonly checksDigest: string
 }
 
 /** A tree packed for a host: one compressed tar stream holding the check list, the manifest and the tree. */
-export interface Payload {
+interface Payload {
   readonly compression: 'gzip' | 'zstd'
   readonly sizeBytes: number
   /** A new stream from the start; every host gets its own. */

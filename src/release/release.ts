@@ -6,8 +6,8 @@ import type { Environment } from '../config/environment.ts'
 import { ShipError } from '../errors.ts'
 import { openFleet, type Fleet } from '../fleet/fleet.ts'
 import type { Bundle } from '../formats/bundle.ts'
-import { packPayload, type PackedPayload } from '../formats/payload.ts'
-import type { Payload } from '../host/session.ts'
+import { nativeCompression, packPayload, type PackedPayload } from '../formats/payload.ts'
+import type { HostState } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
 import { size } from '../size.ts'
 import { diffManifests } from '../tree/diff.ts'
@@ -68,26 +68,30 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
   }
 }
 
-/** Packs at most once for each compression, however many hosts ask; hosts that ask while it is packed wait for it. */
-function packOnce(
-  bundle: Bundle,
-  scratch: string,
-  io: Io,
-): (compression: Payload['compression']) => Promise<PackedPayload> {
+/** Makes a payload at most once for each compression, however many hosts ask; hosts that ask meanwhile wait for it. */
+function packOnce(bundle: Bundle, scratch: string, io: Io): (tools: HostState['tools']) => Promise<PackedPayload> {
   const packed = new Map<string, Promise<PackedPayload>>()
-  return (compression) => {
+  const native = nativeCompression(bundle)
+  return (tools) => {
+    const compression = native !== undefined && tools[native] ? native : tools.zstd ? 'zstd' : 'gzip'
     const known = packed.get(compression)
     if (known) return known
-    const fresh = new Promise<PackedPayload>((resolve, reject) => {
-      inStep(io.emit, { step: 'pack' }, async () => {
-        const tree = await packPayload(bundle, compression, scratch, { signal: io.signal })
-        resolve(tree)
-        return `${size(tree.sizeBytes)} as ${compression}`
-      }).catch(reject)
-    })
+    const make = (): Promise<PackedPayload> => packPayload(bundle, compression, scratch, { signal: io.signal })
+    const fresh = compression === native ? make() : inPackStep(make, compression, io)
     packed.set(compression, fresh)
     return fresh
   }
+}
+
+/** Packing anew takes a while, so it is a step of its own. */
+async function inPackStep(make: () => Promise<PackedPayload>, compression: string, io: Io): Promise<PackedPayload> {
+  const done: PackedPayload[] = []
+  await inStep(io.emit, { step: 'pack' }, async () => {
+    const payload = await make()
+    done.push(payload)
+    return `${size(payload.sizeBytes)} as ${compression}`
+  })
+  return done[0] as PackedPayload
 }
 
 async function withChanges(

@@ -5,7 +5,7 @@ import type { Environment } from '../config/environment.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { PackedPayload } from '../formats/payload.ts'
 import type { GateHost } from '../gates/gate.ts'
-import type { HostSession, HostState, Lease, Payload, ReleaseRecord } from '../host/session.ts'
+import type { HostSession, HostState, Lease, ReleaseRecord } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Host } from '../transport/transport.ts'
 
@@ -17,8 +17,8 @@ export interface Run {
   readonly io: Io
   /** Commit of the bundle, for the journal. */
   readonly commit?: string | undefined
-  /** Packs the bundle, once for all hosts that ask for the same compression. Never called by a rollback. */
-  readonly pack: (compression: Payload['compression']) => Promise<PackedPayload>
+  /** The bundle as a host with these tools unpacks it; made once for all hosts alike. Never called by a rollback. */
+  readonly pack: (tools: HostState['tools']) => Promise<PackedPayload>
 }
 
 /** One host in a run, its lock held. */

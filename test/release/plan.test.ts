@@ -114,7 +114,7 @@ describe('releasePlan', () => {
     ],
     ['no right', { notWritable: 'no right to write "/opt/shop"' }, 'no right to write "/opt/shop"', 5],
     ['a shared file', { missingShared: ['.env'] }, '"shared/.env" does not exist on the host', 5],
-    ['disk', { disk: { freeBytes: 100, freeInodes: 1e6 } }, 'not enough disk space: 4.2 MB needed, 0.0 MB free', 5],
+    ['disk', { disk: { freeBytes: 100, freeInodes: 1e6 } }, 'not enough disk space: 4.2 MB needed, 100 B free', 5],
     ['inodes', { disk: { freeBytes: 1e9, freeInodes: 3 } }, 'not enough inodes: 65 needed, 3 free', 5],
     ['tools', { tools: { ...fresh.tools, sha256sum: false, mvT: false } }, 'the host lacks sha256sum, "mv -T"', 5],
     [
@@ -144,7 +144,7 @@ describe('releasePlan', () => {
     const mixed = refusal(() => plan('1.1.0', [full, hostState({ missingShared: ['.env'] })]))
     expect(mixed.message).toBe('2 of 2 hosts failed')
     expect(mixed.details).toEqual([
-      'web1: not enough disk space: 4.2 MB needed, 0.0 MB free',
+      'web1: not enough disk space: 4.2 MB needed, 0 B free',
       'web2: "shared/.env" does not exist on the host',
     ])
   })

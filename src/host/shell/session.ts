@@ -74,9 +74,9 @@ export function shellSession(transport: Transport, leases = new Map<Token, KeptL
     },
 
     async stage(payload, spec, lease, { signal, onProgress }) {
-      const { version, record, checksDigest, entries, sharedDirs, sharedFiles } = spec
+      const { version, record, checksDigest, entries, tree, sharedDirs, sharedFiles } = spec
       const fixed = [lease.token, version, record.digest, JSON.stringify(record), checksDigest, String(entries)]
-      const args = [...fixed, payload.compression, String(sharedDirs.length), ...sharedDirs, ...sharedFiles]
+      const args = [...fixed, tree, payload.compression, String(sharedDirs.length), ...sharedDirs, ...sharedFiles]
       await ask('stage', args, { signal, stdin: counted(payload.open(), onProgress), timeoutMs: LONG_MS })
     },
 

@@ -26,7 +26,7 @@ export const stage: Step = {
 
 async function send(at: At): Promise<string> {
   const { run, host, signal, state } = at
-  const payload = await run.pack(state.tools.zstd ? 'zstd' : 'gzip')
+  const payload = await run.pack(state.tools)
   const emitProgress = (done: number): void =>
     run.io.emit({
       event: 'step.progress',
@@ -43,6 +43,7 @@ async function send(at: At): Promise<string> {
       sharedFiles: at.plan.links.filter((link) => !run.environment.shared.dirs.includes(link)),
       treeBytes: payload.treeBytes,
       entries: payload.entries,
+      tree: payload.tree,
       checksDigest: payload.checksDigest,
     },
     at.lease,

@@ -1,15 +1,16 @@
 # Unpacks a release from standard input, checks all of it, and puts it into releases/ by one rename. Arguments: token, version,
-# digest of the manifest, record, sha256 of the check list, number of entries, gzip or zstd, number of shared dirs, then shared dirs
-# and shared files. The stream vouches for nothing: what it must hold came in the arguments.
+# digest of the manifest, record, sha256 of the check list, number of entries, name of the tree's folder, gzip or zstd, number of
+# shared dirs, then shared dirs and shared files. The stream vouches for nothing: what it must hold came in the arguments.
 token=$1
 version=$2
 digest=$3
 record=$4
 checks=$5
 entries=$6
-unpacker=$7
-dirs=$8
-shift 8
+tree=$7
+unpacker=$8
+dirs=$9
+shift 9
 part=$ship/incoming/$token
 holding "$token"
 
@@ -35,7 +36,7 @@ cd "$part" || abandon write 'the staging folder is gone'
 # Digest by digest: the argument vouches for checks, checks for the lists, the lists for every file.
 [ "$(sha256sum <checks | cut -d ' ' -f 1)" = "$checks" ] 2>/dev/null || abandon damaged 'the check list is not what was sent'
 sha256sum -c checks >/dev/null 2>&1 || abandon damaged 'the lists of the release are not what was sent'
-cd tree || abandon damaged 'there is no tree'
+cd "$tree" || abandon damaged 'there is no tree'
 if [ -s ../sums ]; then
   complaint=$(sha256sum -c ../sums 2>&1 | grep -v ': OK$' | head -n 3)
   [ -z "$complaint" ] || abandon damaged "$complaint"
@@ -75,7 +76,7 @@ done
 durable "$root"
 holding "$token"
 complaint=$(write_line "$ship/releases/$version.json" "$record" 2>&1) || abandon write "$complaint"
-complaint=$(mv -T "$part/tree" "$root/releases/$version" 2>&1) || abandon write "$complaint"
+complaint=$(mv -T "$part/$tree" "$root/releases/$version" 2>&1) || abandon write "$complaint"
 rm -rf "$part"
 durable "$root"
 finish ok
