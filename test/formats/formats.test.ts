@@ -190,6 +190,15 @@ describe.each(formats.map((f) => f.name))('%s', (name) => {
     expect(await verify(spoiled)).toMatch(said)
   })
 
+  it('is refused when a file in it has other bytes of the same length', async () => {
+    const folder = join(dir, `${name}-other`)
+    const other = await makeTree(join(dir, `${name}-other-tree`), { ...FILES, 'plain.txt': 'PLAIN\n' })
+    const spoiled = await writeBundle(other, name, folder)
+    const truth = { ...tree.manifest, entries: tree.manifest.entries.filter((e) => e.path !== 'empty-folder') }
+    writeFileSync(join(folder, 'shop-1.0.0.manifest.json'), canonicalManifest(truth))
+    expect(await verify(spoiled)).toContain('"plain.txt" with other bytes')
+  })
+
   it('is refused when SHA256SUMS lists another file', async () => {
     const spoiled = copy('sums')
     writeFileSync(join(dirname(spoiled), 'SHA256SUMS'), `${'0'.repeat(64)}  ${basename(spoiled)}\n`)

@@ -250,10 +250,18 @@ function conformance({ name, compression, programs }: Kind): void {
       await expect(stage(one, held, spoil)).rejects.toMatchObject({ name: 'ShipError' })
     }
     // Whole, but of another bundle than the arguments vouch for.
-    const swapped = payloads.get(V2) as PackedPayload
-    await expect(stage(one, held, (payload) => ({ ...payload, open: () => swapped.open() }))).rejects.toMatchObject({
-      reason: 'refused',
-    })
+    // Then with the true lists, and the tree of another build behind them.
+    const folder = mkdtempSync(join(dir, 'twin-'))
+    const twin = await makeBundle(folder, { ...FILES, VERSION: '3\n' }, V1)
+    for (const bundle of [twin, { ...one, archive: twin.archive }]) {
+      const swapped = await packPayload(bundle, 'gzip', folder, options)
+      const swap = (payload: PackedPayload): PackedPayload => ({
+        ...payload,
+        compression: 'gzip',
+        open: () => swapped.open(),
+      })
+      await expect(stage(one, held, swap)).rejects.toMatchObject({ reason: 'refused' })
+    }
     expect(readdirSync(join(root, 'releases'))).toEqual([])
     expect(readdirSync(join(root, '.ship/incoming'))).toEqual([])
   })
@@ -386,6 +394,17 @@ function conformance({ name, compression, programs }: Kind): void {
     expect(await session.history(1, options)).toMatchObject([{ run: 'r2' }])
   })
 
+  it('has the tools that its name says', async () => {
+    const { stdout } = await session.run(
+      ['sh', '-c', 'readlink -f "$(command -v sh)"; readlink -f "$(command -v tar)"'],
+      { ...options, cwd: '/' },
+    )
+    const [shell, tar] = stdout.trim().split('\n')
+    if (name.startsWith('BusyBox'))
+      expect([shell, tar]).toEqual([expect.stringContaining('busybox'), expect.stringContaining('busybox')])
+    else expect(shell).toContain(name.split(' ')[0] === 'bash' ? 'bash' : 'dash')
+  })
+
   it('runs programs with their arguments as they are, in a folder, with settings, and ends them', async () => {
     const held = await lock()
     await stage(one, held)
@@ -424,3 +443,44 @@ function conformance({ name, compression, programs }: Kind): void {
     expect(readdirSync(join(root, '.ship/releases'))).toEqual(['1.0.0.json'])
   })
 }
+
+describeOverSsh('a host whose sync is watched', () => {
+  it('has the content on disk before the name, and the name before ship says that it is done', async () => {
+    const home = mkdtempSync(join(dir, 'watched-'))
+    const folder = join(home, 'programs')
+    mkdirSync(folder)
+    const root = join(home, 'root')
+    // Stands before the real one: notes what has its name already, then syncs.
+    const watch = `#!/bin/sh\n{ ls "${root}/releases" | tr '\\n' ' '; readlink "${root}/current" || echo; } >>"${home}/log"\nexec /bin/sync "$@"\n`
+    writeFileSync(join(folder, 'sync'), watch, { mode: 0o755 })
+    const fleet = await startFleet(1, { config: [`SetEnv PATH=${folder}:/usr/bin:/bin SHLVL=2`] })
+    try {
+      process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
+      const host = {
+        name: parseHostName('web1'),
+        address: 'web1',
+        roles: [],
+        labels: {},
+        env: {},
+        deployTo: root,
+      } as const
+      const session = await openSession({ ...host, transport: 'sftp' }, options)
+      const held = await session.lock(owner(), { sharedFiles: [] }, { leaseSeconds: 30, signal: SIGNAL })
+      const payload = await packPayload(one, 'gzip', home, options)
+      const spec = { ...payload, version: V1, record: record(V1, one.digest), sharedDirs: [], sharedFiles: [] }
+      await session.stage(payload, spec, held.lease, options)
+      expect(
+        readFileSync(join(home, 'log'), 'utf8')
+          .split('\n')
+          .filter((l) => l !== ''),
+      ).toEqual(['1.0.0 '])
+      await session.switchTo('releases/1.0.0', held.lease, { ...options, expected: null })
+      const lines = readFileSync(join(home, 'log'), 'utf8').split('\n')
+      expect(lines.slice(0, 4)).toEqual(['', '1.0.0 ', '1.0.0 releases/1.0.0', ''])
+      await session.unlock(held.lease, options)
+      await session.close()
+    } finally {
+      await fleet.dispose()
+    }
+  })
+})

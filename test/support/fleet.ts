@@ -51,7 +51,8 @@ export async function startFleet(size: number, options: FleetOptions = {}): Prom
       mkdirSync(root, { recursive: true })
       const { hostKeyTypes } = options
       // Told that it is no first shell, bash leaves out a .bashrc that may take longer than all of ship's own work.
-      const config = ['SetEnv SHLVL=2', ...(options.config ?? [])]
+      // Of several SetEnv lines sshd takes the first.
+      const config = [...(options.config ?? []), 'SetEnv SHLVL=2']
       const sshd = await startSshd({ dir: join(dir, name, 'sshd'), authorizedKeys: [publicKey], hostKeyTypes, config })
       const { address, port, user } = sshd
       return { name, address, port, user, root, sshd }
