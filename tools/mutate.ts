@@ -3,7 +3,7 @@
  * fail each time. A mutation that no test notices is an error. Usage: npm run mutate [word of a promise]
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -64,7 +64,14 @@ function isCaught({ file, find, replace, test }: Mutation): boolean {
   }
 }
 
+/** False when a test fails, or when none ran: a name that matches nothing passes as well. */
 function passes(test: readonly string[]): boolean {
-  const [vitest, args] = [join(copy, 'node_modules/.bin/vitest'), ['run', ...test]]
-  return spawnSync(vitest, args, { cwd: copy, stdio: 'ignore', timeout: 300_000 }).status === 0
+  const vitest = join(copy, 'node_modules/.bin/vitest')
+  const report = join(copy, 'report.json')
+  rmSync(report, { force: true })
+  const args = ['run', '--reporter=json', `--outputFile.json=${report}`, ...test]
+  const { status } = spawnSync(vitest, args, { cwd: copy, stdio: 'ignore', timeout: 300_000 })
+  if (!existsSync(report)) return false
+  const { numPassedTests } = JSON.parse(readFileSync(report, 'utf8')) as { readonly numPassedTests: number }
+  return status === 0 && numPassedTests > 0
 }
