@@ -2,7 +2,8 @@
 import { resolve } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { parseHostName } from '../names.ts'
-import type { Host, TransportName } from '../transport/transport.ts'
+import type { TransportName } from '../transport/index.ts'
+import type { Host } from '../transport/transport.ts'
 import { hostEntry, type EnvironmentConfig, type HostEntry } from './schema.ts'
 
 /** What hosts inherit, and what paths are relative to. */
@@ -111,7 +112,7 @@ function oneHost(fields: Fields, defaults: HostDefaults): Host {
   const address = fields.host.replace(/^\[(.*)\]$/, '$1')
   const local = fields.local === undefined ? undefined : resolve(defaults.projectDir, fields.local)
   const wanted = fields.transport ?? defaults.transport
-  const transport: TransportName = local !== undefined || wanted === 'local' ? 'local' : 'sftp'
+  const transport = local === undefined ? (wanted === 'auto' ? 'sftp' : wanted) : 'local'
   const file = (path: string | undefined): string | undefined =>
     path === undefined ? undefined : resolvePath(path, defaults.projectDir)
   return {

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { FORMAT_NAMES } from '../formats/index.ts'
 import type { Recipe } from '../recipe.ts'
+import { TRANSPORT_NAMES } from '../transport/index.ts'
 import { duration, parseShare } from '../units.ts'
 import { healthCheck } from './health.ts'
 
@@ -74,9 +75,11 @@ const releaseShape = {
     .describe('Folder on the hosts; default /opt/<name>'),
   keep: z.int().min(1).optional().describe('How many verified releases to keep; default 5'),
   transport: z
-    .enum(['auto', 'sftp', 'local'], {
+    .enum(['auto', ...TRANSPORT_NAMES], {
       error: (i) =>
-        i.input === 'rsync' ? '"rsync" is not available in this version of ship' : 'use "auto", "sftp" or "local"',
+        i.input === 'rsync'
+          ? '"rsync" is not available in this version of ship'
+          : `use ${['auto', ...TRANSPORT_NAMES].join(', ')}`,
     })
     .optional()
     .describe('How to reach the hosts'),
@@ -105,7 +108,7 @@ const hostObject = z.strictObject({
   labels: z.record(z.string(), z.string()).default({}),
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
   deployTo: z.string().startsWith('/', 'must be an absolute path').optional(),
-  transport: z.enum(['auto', 'sftp', 'local']).optional(),
+  transport: z.enum(['auto', ...TRANSPORT_NAMES]).optional(),
 })
 
 /** One entry of `hosts`. */

@@ -5,8 +5,7 @@ import type { Duplex, Readable } from 'node:stream'
 import type { HostName } from '../names.ts'
 import type { RunResult } from '../runner.ts'
 import type { Script } from '../shell.ts'
-
-export type TransportName = 'local' | 'sftp'
+import type { TransportName } from './index.ts'
 
 /** One host as the configuration describes it, ranges expanded and defaults merged. */
 export interface Host {
