@@ -11,10 +11,12 @@ export default defineRecipe({
   name: 'static-site',
   summary: 'web pages as they are, or as the "build" script of package.json makes them',
   exclude: ['**/node_modules', '.npmrc'],
+  tools: async ({ sources }) => ((await isGenerated(sources)) ? ['node', 'npm'] : []),
+  // A script sees the sources, the locked packages and a clean environment. One that reads pages from elsewhere needs build.cache: false.
+  cache: true,
   async build(step) {
     await step.copy()
-    const isPackage = existsSync(join(step.out, 'package.json'))
-    if (isPackage && (await readPackage(step.out)).scripts?.['build'] !== undefined) await generate(step)
+    if (await isGenerated(step.out)) await generate(step)
     if (existsSync(join(step.out, 'index.html'))) return
     throw new ShipError('build', 'there is no index.html in the site', {
       state: 'nothing was written to dist/',
@@ -22,6 +24,10 @@ export default defineRecipe({
     })
   },
 })
+
+async function isGenerated(folder: string): Promise<boolean> {
+  return existsSync(join(folder, 'package.json')) && (await readPackage(folder)).scripts?.['build'] !== undefined
+}
 
 /** Builds in a scratch copy, so that only the pages are shipped. */
 async function generate(step: BuildStep): Promise<void> {

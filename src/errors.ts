@@ -5,8 +5,8 @@
  * host and step (`at`), one place prints (`ui/error.ts`). Anything thrown that is no ShipError is a defect of ship.
  */
 
-/** Exit codes of the contract (README, "Exit codes"), by reason. */
-const EXIT_CODES = {
+/** Exit codes of the contract (docs/errors.md), by reason. */
+export const EXIT_CODES = {
   usage: 2,
   config: 2,
   build: 3,
@@ -17,7 +17,7 @@ const EXIT_CODES = {
   'not-switched': 5,
   /** Failed after a switch; every switched host was put back and passed its gate. */
   'put-back': 6,
-  /** Failed, and at least one host could not be put back. */
+  /** Failed, and at least one host was not put back. */
   stranded: 7,
   locked: 8,
   refused: 9,
@@ -45,7 +45,7 @@ export interface ErrorParts {
 }
 
 export class ShipError extends Error {
-  override readonly name = 'ShipError'
+  override readonly name: string = 'ShipError'
   readonly reason: Reason
   readonly host: string | undefined
   readonly step: string | undefined
@@ -79,6 +79,11 @@ export class ShipError extends Error {
   as(reason: Reason, parts: ErrorParts = {}): ShipError {
     const merged = this.at(parts)
     return new ShipError(reason, merged.message, { ...partsOf(merged), state: parts.state ?? merged.state })
+  }
+
+  /** The same error with other words for what comes next. */
+  saying(next: readonly string[]): ShipError {
+    return new ShipError(this.reason, this.message, { ...partsOf(this), next })
   }
 }
 

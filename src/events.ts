@@ -32,6 +32,8 @@ export interface HostOutcome {
   readonly outcome: 'released' | 'unchanged' | 'put-back' | 'not-switched' | 'stranded' | 'unreachable'
   readonly durationMs: number
   readonly note?: string | undefined
+  /** What the health checks said after the switch. */
+  readonly gate?: string | undefined
 }
 
 /**
@@ -58,9 +60,24 @@ export type Event =
       readonly durationMs: number
       readonly error: ErrorReport
     }
-  /** Output of a recipe, a hook or a gate; `text` has no trailing newline and may hold several lines. */
-  | { readonly event: 'log'; readonly step: string; readonly host?: string; readonly text: string }
-  | { readonly event: 'warning'; readonly host?: string; readonly message: string; readonly next?: readonly string[] }
+  /**
+   * Output of a recipe, a hook or a gate; `text` has no trailing newline and may hold several lines. With `stream` it is what the user
+   * asked for (`ship exec`, `ship run`): a line of that stream, always shown.
+   */
+  | {
+      readonly event: 'log'
+      readonly step: string
+      readonly host?: string
+      readonly text: string
+      readonly stream?: 'stdout' | 'stderr'
+    }
+  | {
+      readonly event: 'warning'
+      readonly host?: string
+      readonly message: string
+      readonly details?: readonly string[]
+      readonly next?: readonly string[]
+    }
 
 /** An event as it leaves the core; the NDJSON writer adds `schema` and `time`. */
 export type Emit = (event: Event) => void

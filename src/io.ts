@@ -25,14 +25,15 @@ export async function inStep(
   work: () => Promise<string | void>,
 ): Promise<void> {
   const started = performance.now()
+  const took = (): number => Math.round(performance.now() - started)
   const place = at.host === undefined ? { step: at.step } : { step: at.step, host: at.host }
   emit({ event: 'step.started', ...place, ...(at.title === undefined ? {} : { title: at.title }) })
   try {
     const note = await work()
-    emit({ event: 'step.finished', ...place, durationMs: performance.now() - started, note: note ?? undefined })
+    emit({ event: 'step.finished', ...place, durationMs: took(), note: note ?? undefined })
   } catch (error) {
     const placed = located(error, place)
-    emit({ event: 'step.failed', ...place, durationMs: performance.now() - started, error: reportOf(placed) })
+    emit({ event: 'step.failed', ...place, durationMs: took(), error: reportOf(placed) })
     throw placed
   }
 }

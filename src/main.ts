@@ -2,16 +2,20 @@
  * argv -> command -> exit code. The only place that reads the process (arguments, environment, streams, signals) and the only
  * `process.exit`. The first signal aborts the run, which cleans up, puts back and unlocks; the second one exits at once.
  */
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { cacheFolder } from './cache-folder.ts'
 import type { Answer, Context } from './commands/command.ts'
 import { identify } from './commands/identity.ts'
 import { COMMANDS } from './commands/index.ts'
+import { inEnvironment } from './commands/next-command.ts'
 import { parseCommandLine, type Globals, type Parsed } from './commands/program.ts'
 import { exitCode, ShipError } from './errors.ts'
+import { ownVersion } from './own-version.ts'
 import { openPrompts } from './ui/prompt.ts'
 import { chooseLook, openRenderer } from './ui/render.ts'
 import type { Out, Renderer, Screen } from './ui/renderer.ts'
+import { withRunLog } from './ui/run-log.ts'
 import { styleWith, wantsColor } from './ui/style.ts'
 
 /** A wrapper such as npx passes a signal on that the terminal sent already: two within this time are one. */
@@ -20,17 +24,28 @@ const SIGNALS = { SIGINT: 'sigint', SIGTERM: 'sigterm', SIGHUP: 'sigterm' } as c
 
 type Chosen = Extract<Parsed, { readonly kind: 'run' }>
 
-/** Runs ship with the arguments of this process and ends it. */
-export async function main(): Promise<void> {
+/** How ship is started by something else than its own command line. */
+export interface Start {
+  /** Arguments; what it rejects with is shown like any mistake on a command line. */
+  readonly argv: () => Promise<readonly string[]>
+  /** Gets what shows a run, and gives what is used instead. */
+  readonly around?: (renderer: Renderer) => Renderer
+  /** Who cancels sends one signal after the other and kills in the end: only the first one counts, and cleaning up has all the time. */
+  readonly patient?: boolean
+}
+
+/** Runs ship with the arguments of this process, or others, and ends it. */
+export async function main(start: Start = { argv: () => Promise.resolve(process.argv.slice(2)) }): Promise<void> {
   quietWhenReaderLeft()
-  const code = await run(process.argv.slice(2))
+  const code = await run(start)
   // A connection or an agent that lingers must not keep the command from ending.
   process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
 }
 
-async function run(argv: readonly string[]): Promise<number> {
-  const early = earlyGlobals(argv)
+async function run(start: Start): Promise<number> {
+  let argv: readonly string[] = []
   try {
+    argv = await start.argv()
     const parsed = parseCommandLine(argv, COMMANDS, {
       version: ownVersion(),
       out: (text) => process.stdout.write(text),
@@ -38,28 +53,34 @@ async function run(argv: readonly string[]): Promise<number> {
       columns: Math.min(process.stdout.columns ?? 80, 120),
     })
     if (parsed.kind === 'done') return parsed.exitCode
-    return await runCommand(parsed)
+    return await runCommand(parsed, start)
   } catch (error) {
-    const renderer = await rendererFor(early)
+    const renderer = await rendererFor(earlyGlobals(argv), start)
     await renderer.end({ command: 'ship', exitCode: exitCode(error), error })
     return exitCode(error)
   }
 }
 
-async function runCommand({ command, input, globals }: Chosen): Promise<number> {
+async function runCommand({ command, input, globals }: Chosen, start: Start): Promise<number> {
+  if (globals.cwd !== undefined && !existsSync(globals.cwd)) {
+    throw new ShipError('usage', `there is no folder "${globals.cwd}"`, { next: ['--cwd names one that is there'] })
+  }
   // Libraries that draw look at the environment themselves.
   if (!globals.color) process.env['NO_COLOR'] = '1'
-  const renderer = await rendererFor(globals)
+  const identity = identify(process.env)
+  const plain = await rendererFor(globals, start, command.streams)
+  const facts = { folder: join(cacheFolder(), 'runs'), command: command.name, run: identity.run, now: () => Date.now() }
+  const renderer = command.logged === true ? withRunLog(plain, facts) : plain
   const controller = new AbortController()
-  listenToSignals(controller, renderer)
+  listenToSignals(controller, renderer, start.patient === true)
   const { signal } = controller
-  const context = contextFor(globals, renderer, signal)
+  const context = contextFor(globals, { renderer, identity, signal })
   const answer = await answerOf(async () => {
     const { run: work } = await command.load()
     return work(input, context)
   }, signal)
   const code = answer.error === undefined ? 0 : exitCode(answer.error)
-  await renderer.end({ command: command.name, exitCode: code, ...answer })
+  await renderer.end({ command: command.name, exitCode: code, ...answer, error: typable(answer.error, globals) })
   return code
 }
 
@@ -75,20 +96,43 @@ async function answerOf(work: () => Promise<Answer>, signal: AbortSignal): Promi
   }
 }
 
-function contextFor(globals: Globals, renderer: Renderer, signal: AbortSignal): Context {
+/** The error with the commands that it names as they have to be typed. */
+function typable(error: unknown, { environment }: Globals): unknown {
+  if (!(error instanceof ShipError) || environment === undefined || error.next.length === 0) return error
+  return error.saying(inEnvironment(error.next, environment))
+}
+
+interface RunParts {
+  readonly renderer: Renderer
+  readonly identity: ReturnType<typeof identify>
+  readonly signal: AbortSignal
+}
+
+function contextFor(globals: Globals, { renderer, identity, signal }: RunParts): Context {
   const screen = screenFor(globals)
   const interactive = process.stdin.isTTY && screen.err.isTTY && !globals.json
   const { emit } = renderer
   return {
-    io: { emit, signal, ...identify(process.env) },
+    io: { emit, signal, ...identity },
     cwd: resolve(globals.cwd ?? '.'),
     env: process.env,
     config: globals.config,
     environment: globals.environment,
     verbose: globals.verbose,
+    quiet: globals.quiet,
+    json: globals.json,
     yes: globals.yes,
     prompts: openPrompts({ input: process.stdin, output: process.stderr, interactive, yes: globals.yes, signal }),
     settle: () => renderer.settle(),
+    tell: (lines) => {
+      const view = { style: screen.outStyle, width: Number.POSITIVE_INFINITY, now: screen.now() }
+      if (!globals.json)
+        screen.out.write(
+          lines(view)
+            .map((line) => `${line}\n`)
+            .join(''),
+        )
+    },
     say: (lines) => {
       const view = { style: screen.errStyle, width: screen.err.columns, now: screen.now() }
       screen.err.write(`${lines(view).join('\n')}\n`)
@@ -96,7 +140,7 @@ function contextFor(globals: Globals, renderer: Renderer, signal: AbortSignal): 
   }
 }
 
-function listenToSignals(controller: AbortController, renderer: Renderer): void {
+function listenToSignals(controller: AbortController, renderer: Renderer, patient: boolean): void {
   let first: { readonly at: number } | undefined
   const end = (code: number, message: string): void => {
     renderer.abandon()
@@ -110,7 +154,7 @@ function listenToSignals(controller: AbortController, renderer: Renderer): void 
         controller.abort(new ShipError(reason, `interrupted by ${name}`))
         return
       }
-      if (performance.now() - first.at < SAME_SIGNAL_MS) return
+      if (patient || performance.now() - first.at < SAME_SIGNAL_MS) return
       end(
         reason === 'sigint' ? 130 : 143,
         'error: interrupted again, so nothing was cleaned up: hosts may hold a lock and half-sent files\n' +
@@ -128,9 +172,11 @@ function listenToSignals(controller: AbortController, renderer: Renderer): void 
   process.on('unhandledRejection', onDefect)
 }
 
-async function rendererFor(globals: Globals): Promise<Renderer> {
+async function rendererFor(globals: Globals, { around }: Start, streams = false): Promise<Renderer> {
   const screen = screenFor(globals)
-  return openRenderer(chooseLook(globals, { isTTY: screen.err.isTTY, env: process.env }), screen)
+  const flags = { ...globals, verbose: globals.verbose || streams }
+  const renderer = await openRenderer(chooseLook(flags, { isTTY: screen.err.isTTY, env: process.env }), screen)
+  return around ? around(renderer) : renderer
 }
 
 function screenFor(globals: Globals): Screen {
@@ -147,8 +193,15 @@ function screenFor(globals: Globals): Screen {
   }
 }
 
+/** Of a pipe, and of a terminal that says it has none. */
+const USUAL_COLUMNS = 80
+
 function outOf(stream: NodeJS.WriteStream): Out {
-  return { write: (text) => stream.write(text), isTTY: stream.isTTY, columns: stream.columns ?? 80 }
+  return {
+    write: (text) => stream.write(text),
+    isTTY: stream.isTTY,
+    columns: stream.columns > 0 ? stream.columns : USUAL_COLUMNS,
+  }
 }
 
 /** A reader that left (`ship releases | head -1`) wants no more; a run that is under way goes on in silence. */
@@ -169,22 +222,9 @@ function earlyGlobals(argv: readonly string[]): Globals {
     cwd: undefined,
     json: has('--json'),
     // A mistake has no progress to show, and no live list to load.
-    quiet: true,
+    quiet: process.env['GITHUB_ACTIONS'] !== 'true',
     verbose: has('-v', '--verbose'),
     color: !has('--no-color'),
     yes: false,
   }
-}
-
-/** The version in package.json: one folder up in a checkout, two in the package. */
-function ownVersion(): string {
-  for (const path of ['../package.json', '../../package.json']) {
-    try {
-      const parsed: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))
-      if (parsed !== null && typeof parsed === 'object' && 'version' in parsed) return String(parsed.version)
-    } catch {
-      continue
-    }
-  }
-  return 'unknown'
 }

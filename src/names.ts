@@ -25,13 +25,23 @@ const MAX_SEGMENT_BYTES = 255
 const MAX_PATH_BYTES = 3500
 const MAX_DEPTH = 64
 
+/** The order that people count in: web2 before web10. */
+export const compareNames: (a: string, b: string) => number = new Intl.Collator('en', { numeric: true }).compare
+
+export const APP_NAME_RULE =
+  'use lower-case letters, digits, ".", "_", "+" and "-", starting with a letter, at most 64 characters'
+
+export function isAppName(text: string): text is AppName {
+  return APP_NAME.test(text) && !RESERVED.has(text)
+}
+
 export function parseAppName(text: string): AppName {
-  if (!APP_NAME.test(text) || RESERVED.has(text)) {
+  if (!isAppName(text)) {
     throw new ShipError('config', `"${escapeControls(text)}" is not a name for an app`, {
-      next: ['use lower-case letters, digits, ".", "_", "+" and "-", starting with a letter, at most 64 characters'],
+      next: [APP_NAME_RULE],
     })
   }
-  return text as AppName
+  return text
 }
 
 export function parseHostName(text: string): HostName {
@@ -72,6 +82,10 @@ export function parseRelPath(text: string, reason: 'config' | 'build' | 'refused
 /** A token nobody else has. */
 export function newToken(): Token {
   return randomBytes(16).toString('hex') as Token
+}
+
+export function isToken(text: string): text is Token {
+  return /^[0-9a-f]{32}$/.test(text)
 }
 
 /** Makes text of unknown origin safe to print: control characters and bidirectional overrides become `\xNN` or `\u{N}`. */

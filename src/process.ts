@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ShipError, throwIfAborted } from './errors.ts'
+import { tooManyFiles } from './open-files.ts'
 import type { RunOptions, RunResult } from './runner.ts'
 
 /** Between asking a program to end and ending it. */
@@ -19,6 +20,7 @@ export interface LocalOptions extends RunOptions {
   /** Fed to the program and ended; without it the input is empty. When it fails, the program is ended and its error thrown. */
   readonly stdin?: Readable | undefined
   readonly onStdout?: ((chunk: Buffer) => void) | undefined
+  readonly onStderr?: ((chunk: Buffer) => void) | undefined
   /** The whole environment of the program, instead of this process's with `env` added. */
   readonly cleanEnv?: Readonly<Record<string, string>> | undefined
 }
@@ -35,7 +37,7 @@ export async function runLocal(argv: readonly string[], options: LocalOptions): 
   const stdout = keepOutput(maxOutputBytes)
   const stderr = keepOutput(maxOutputBytes)
   listen(child.stdout, [(chunk) => stdout.push(chunk), options.onStdout, decoded(options.onOutput)])
-  listen(child.stderr, [(chunk) => stderr.push(chunk), decoded(options.onOutput)])
+  listen(child.stderr, [(chunk) => stderr.push(chunk), options.onStderr, decoded(options.onOutput)])
 
   let timedOut = false
   let ending: Promise<void> | undefined
@@ -145,6 +147,8 @@ function ended(child: ChildProcess, program: string, cwd: string | undefined): P
 }
 
 function notStarted(error: NodeJS.ErrnoException, program: string, cwd: string | undefined): ShipError {
+  const tooMany = tooManyFiles(error)
+  if (tooMany) return tooMany
   if (error.code !== 'ENOENT') {
     return new ShipError('build', `"${program}" could not be started: ${error.message}`, { cause: error })
   }

@@ -10,6 +10,8 @@ export const BUMPS = ['patch', 'minor', 'major', 'prerelease'] as const
 export type Bump = (typeof BUMPS)[number]
 
 const MAX_LENGTH = 128
+/** Longer than any range that somebody writes; a reader of ranges takes its time. */
+const MAX_RANGE_LENGTH = 1024
 
 /** Parses a version; a leading `v` is dropped. The error names what was wrong and a version that would do. */
 export function parseVersion(text: string, reason: Reason = 'usage'): Version {
@@ -55,6 +57,7 @@ export function compareVersions(a: Version, b: Version): number {
 
 /** Whether text is a range (`^1.4`, `1.x`, `>=1 <2`) rather than one version. */
 export function isRange(text: string): boolean {
+  if (text.length > MAX_RANGE_LENGTH) return false
   return !isVersion(text.replace(/^v/, '')) && semver.validRange(text) !== null
 }
 

@@ -7,7 +7,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 const root = resolve(import.meta.dirname, '..')
-const KINDS = ['formats', 'gates', 'transport']
+const KINDS = ['drain', 'formats', 'gates', 'transport']
 
 /** Room -> rooms it may import, leaves (`src/*.ts`) always allowed. A room may import itself, except a kind another kind. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -15,19 +15,46 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tree: [],
   ssh: [],
   formats: ['tree'],
+  drain: [],
   gates: [],
   transport: ['ssh', 'tree'],
-  config: [...KINDS, 'tree'],
-  build: ['config', 'formats', 'tree'],
+  deb: ['formats', 'elf', 'tree'],
+  config: [...KINDS, 'deb', 'elf', 'tree'],
+  sources: ['tree'],
+  elf: ['tree'],
+  trust: ['formats', 'deb', 'tree'],
+  components: ['sources', 'elf', 'config', 'formats', 'tree'],
+  build: ['components', 'sources', 'elf', 'deb', 'config', 'trust', 'formats', 'tree'],
   host: ['transport', 'formats', 'tree'],
   fleet: ['host', 'config', ...KINDS],
   release: ['fleet', 'host', 'build', 'config', 'tree', ...KINDS],
+  remote: ['host', 'config', 'transport', 'tree'],
+  tasks: ['remote', 'fleet', 'host', 'config', 'transport', 'tree'],
+  starter: [],
   provision: ['fleet', 'host', 'config', 'ssh', ...KINDS],
   ui: [],
-  commands: ['release', 'fleet', 'host', 'build', 'config', 'provision', 'ui', 'ssh', 'tree', ...KINDS],
+  commands: [
+    'release',
+    'remote',
+    'tasks',
+    'fleet',
+    'host',
+    'build',
+    'components',
+    'deb',
+    'config',
+    'trust',
+    'provision',
+    'starter',
+    'ui',
+    'ssh',
+    'tree',
+    ...KINDS,
+  ],
   main: ['commands', 'ui'],
+  action: ['main', 'index', 'ssh', 'ui', 'release', 'build'],
   // The public API re-exports; nobody inside imports it but recipes.
-  index: ['release', 'fleet', 'build', 'config', 'tree', 'host', ...KINDS],
+  index: ['release', 'remote', 'fleet', 'build', 'config', 'tree', 'host', ...KINDS],
   recipes: ['index'],
 }
 

@@ -1,7 +1,8 @@
-/** Compiles the published package into dist/: `src` and `recipes` as JavaScript with types, and the host scripts as they are. */
+/** Makes what is published, in dist/: the code as few files, by `bundle.ts`, and its types as tsc tells them. */
 import { spawnSync } from 'node:child_process'
-import { cpSync, globSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { packageBundle } from './bundle.ts'
 
 const root = join(import.meta.dirname, '..')
 rmSync(join(root, 'dist'), { recursive: true, force: true })
@@ -9,6 +10,4 @@ const compiled = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(root
   stdio: 'inherit',
 })
 if (compiled.status !== 0) process.exit(compiled.status ?? 1)
-for (const script of globSync('src/**/*.sh', { cwd: root })) {
-  cpSync(join(root, script), join(root, 'dist', script))
-}
+await packageBundle(join(root, 'dist'))

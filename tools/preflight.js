@@ -8,15 +8,46 @@ import fs from 'node:fs'
 
 var MIN_NODE = [22, 18]
 
-/* Program -> its Debian package, and what is skipped without it. */
+/* Program -> its Debian packages, and what is skipped without it. */
 var PARTS = [
   { program: 'sshd', package: 'openssh-server', skips: 'everything over SSH: transport, hosts, stories' },
   { program: 'ssh-keygen', package: 'openssh-client', skips: 'everything over SSH' },
-  { program: 'rsync', package: 'rsync', skips: 'comparisons with rsync' },
+  { program: 'rsync', package: 'rsync', skips: 'transport rsync, and comparisons with rsync' },
   { program: 'zstd', package: 'zstd', skips: 'bundles judged by zstd' },
   { program: 'unzip', package: 'unzip', skips: 'bundles judged by unzip' },
   { program: 'busybox', package: 'busybox', skips: 'host scripts under busybox' },
+  { program: 'mmdebstrap', package: 'mmdebstrap', skips: 'packages installed in a Debian 12' },
+  { program: 'dpkg-deb', package: 'dpkg', skips: 'packages judged by dpkg' },
+  { program: 'lintian', package: 'lintian', skips: 'packages judged by lintian' },
+  { program: 'dpkg-parsechangelog', package: 'dpkg-dev', skips: 'changelogs of packages judged by dpkg' },
+  { program: 'xz', package: 'xz-utils', skips: 'packages compressed with xz' },
+  { program: 'systemd-analyze', package: 'systemd', skips: 'units judged by systemd' },
+  { program: 'shellcheck', package: 'shellcheck', skips: 'maintainer scripts judged by shellcheck' },
+  { program: 'mkfs.ext4', package: 'e2fsprogs', skips: 'power cuts, and disks that refuse' },
+  { program: 'strace', package: 'strace', skips: 'that no shell is started for a name' },
+  { program: 'mkfs.xfs', package: 'xfsprogs', skips: 'power cuts on xfs' },
   { program: 'curl', package: 'curl', skips: 'health checks of hosts that forbid forwarding' },
+  { program: 'openssl', package: 'openssl', skips: 'health checks that verify TLS' },
+  { program: 'nginx', package: 'nginx', skips: 'drains of nginx, and releases behind it under load' },
+  { program: 'haproxy', package: 'haproxy', skips: 'drains of HAProxy, and releases behind it under load' },
+  { program: 'gcc', package: 'gcc libc6-dev', skips: 'libraries and search paths of compiled programs' },
+  { program: 'readelf', package: 'binutils', skips: 'libraries and search paths of compiled programs' },
+  {
+    program: 's390x-linux-gnu-ld',
+    package: 'binutils-s390x-linux-gnu',
+    skips: 'programs with their bytes the other way round',
+  },
+  { program: 'zsh', package: 'zsh', skips: 'completion in zsh, and hosts whose login shell it is' },
+  { program: 'fish', package: 'fish', skips: 'completion in fish, and hosts whose login shell it is' },
+  { program: 'tcsh', package: 'tcsh', skips: 'hosts whose login shell is tcsh' },
+  { program: 'ksh', package: 'ksh', skips: 'command lines for the login shell ksh' },
+  { program: 'mksh', package: 'mksh', skips: 'command lines for the login shell mksh' },
+  { program: 'dropbear', package: 'dropbear-bin', skips: 'hosts with dropbear as their SSH server' },
+  { program: 'faketime', package: 'faketime', skips: 'hosts whose clock is years off' },
+  { program: 'mandoc', package: 'mandoc', skips: 'the man page judged by mandoc' },
+  { program: 'make', package: 'make', skips: 'components compiled from source' },
+  { program: 'go', package: 'golang-go', skips: 'programs of Go modules' },
+  { program: 'patchelf', package: 'patchelf', skips: 'search paths that patchelf wrote' },
 ]
 
 checkNode()
@@ -68,13 +99,14 @@ function canInstall() {
 
 /* Best effort: what is still missing afterwards is reported. */
 function install(parts) {
-  var names = parts.map(function (part) {
-    return part.package
+  var names = parts.flatMap(function (part) {
+    return part.package.split(' ')
   })
   console.error('installing for the tests: ' + names.join(' '))
   var options = {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: Object.assign({}, process.env, { DEBIAN_FRONTEND: 'noninteractive' }),
+    // In run level 1 no service of a package is started.
+    env: Object.assign({}, process.env, { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }),
   }
   var args = ['install', '-y', '-q', '--no-install-recommends'].concat(names)
   if (childProcess.spawnSync('apt-get', args, options).status === 0) return

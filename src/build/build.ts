@@ -1,24 +1,27 @@
 /** `ship build`: version -> sources -> recipe -> staged tree -> manifest -> archives in `dist/`. One straight function. */
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import type { Project } from '../config/load.ts'
+import { signersOf, signingKey } from '../config/signing.ts'
 import { ShipError } from '../errors.ts'
 import { formats as known } from '../formats/index.ts'
 import type { Format } from '../formats/format.ts'
 import { inStep, type Io } from '../io.ts'
-import type { Recipe } from '../recipe.ts'
-import { guardTree } from '../tree/guard.ts'
-import { makeManifest, manifestDigest, type Tree } from '../tree/manifest.ts'
-import { walkTree } from '../tree/walk.ts'
+import { makeScratch } from '../scratch.ts'
 import type { Version } from '../version.ts'
-import { checkVersion, publish, readBuilds, type Build } from './dist.ts'
-import { sourceFilter } from './filter.ts'
-import { checkout, gitFacts, placeIn, type GitFacts } from './git.ts'
-import { loadRecipe } from './recipes.ts'
-import { compareBuilds } from './repro.ts'
-import { buildStep } from './step.ts'
+import { materialsOf } from './bill.ts'
+import { checkVersion, distOf, publish, readBuilds, type Build } from './dist.ts'
+import { guardDirt, type DirtPolicy } from './dirty.ts'
+import { checkout, gitFacts, gitRemote, placeIn, type GitFacts } from './git.ts'
+import type { HostNeeds } from './linkage.ts'
+import { prepareSources, type Prepared } from './prepare.ts'
+import { debPackers, planDebs } from './deb.ts'
+import { archivePacker } from './packer.ts'
+import { compareBuilds, elsewhere } from './repro.ts'
+import { lockedSources, recipesOf } from './recipes.ts'
+import { stage } from './stage.ts'
+import { openSigning } from './sums.ts'
+import { removeTree } from './remove-tree.ts'
 import { resolveVersion, type VersionChoice } from './version-source.ts'
 
 export interface BuildRequest extends VersionChoice {
@@ -29,6 +32,12 @@ export interface BuildRequest extends VersionChoice {
   readonly formats?: readonly string[] | undefined
   /** Build twice and compare. */
   readonly checkRepro?: boolean | undefined
+  /** `--locked`: refuse sources that are not in `ship.lock`. */
+  readonly locked?: boolean | undefined
+  /** `--allow-dirty`: whatever `build.dirty` says. */
+  readonly allowDirty?: boolean | undefined
+  /** Frees the terminal before the passphrase of a signing key is asked for; undefined: there is nobody to ask. */
+  readonly freeTerminal?: (() => Promise<void>) | undefined
 }
 
 export interface BuildReport extends Build {
@@ -38,63 +47,117 @@ export interface BuildReport extends Build {
   readonly outcome: 'built' | 'unchanged'
   readonly files: number
   readonly treeBytes: number
+  /** What the tree was put together from, dependencies first, the app last. */
+  readonly parts: readonly PartReport[]
+  /** What the changelog says of this version, when the configuration has `changelog`. */
+  readonly notes?: string | undefined
+  /** What its programs need of a host; undefined when it has none for this machine. */
+  readonly needs?: HostNeeds | undefined
+  /** Files that `--bump` changed, relative to the project. */
+  readonly edited: readonly string[]
+  /** Fingerprint of the key that signed, `SHA256:...`. */
+  readonly signedBy?: string | undefined
+}
+
+export interface PartReport {
+  readonly name: string
+  readonly version: string
+  /** `kept`: taken from an earlier build with the same inputs. */
+  readonly outcome: 'built' | 'kept'
+  /** Why it was built: what is different from last time. */
+  readonly reasons: readonly string[]
+  /** Digest of its inputs. */
+  readonly key: string
 }
 
 /** Time of sources without a commit: the first that every archive can hold. */
 const NO_EPOCH = 315_532_800
 
-/** Absolute path of a project's `dist/`. */
-export function distOf(project: Project): string {
-  return join(project.dir, 'dist')
-}
-
 /** Builds. Rejects with reason `usage` or `config` before anything is done, `build` when it fails, `refused` for other bytes. */
 export async function build(request: BuildRequest, io: Io): Promise<BuildReport> {
   const { project } = request
   const dist = distOf(project)
-  const formats = chosenFormats(request)
-  const recipe = await loadRecipe(project.config.build.recipe, project.dir)
-  const scratch = await mkdtemp(join(tmpdir(), 'ship-build-'))
+  const { formats, withDebs } = chosenFormats(request)
+  // An unknown recipe is told before anything is looked at.
+  await recipesOf(project, resolve(project.dir, project.config.build.from))
+  const signing = await openSigning(signingKey(project), signersOf(project), { ...request, signal: io.signal })
+  const scratch = await makeScratch('build')
+  let prepared: Prepared | undefined
   try {
-    const place = await findSources(request, join(scratch, 'checkout'), io)
-    const { sources, git } = place
-    const epoch = epochOf(process.env['SOURCE_DATE_EPOCH'], git)
-    const version = await chosenVersion(request, { ...place, dist }, io)
-    const facts = { project, recipe, sources, git, epoch, version, io }
-    const tree = await stage({ ...facts, scratch: join(scratch, 'first') })
+    const place = { ...(await findSources(request, join(scratch, 'checkout'), io)), dist }
+    guardDirt(place.git, dirtPolicy(request), io.emit)
+    const epoch = epochOf(process.env['SOURCE_DATE_EPOCH'], place.git)
+    const version = await chosenVersion(request, place, io)
+    const { sources } = place
+    const nodes = await recipesOf(project, sources)
+    const lock = await lockedSources(project, nodes, request.locked === true ? 'locked' : 'use', io)
+    prepared = await prepareSources(request, place, version, io)
+    const { git, notes, edited } = prepared
+    const processes = (await nodes.at(-1)?.recipe.processes?.(sources)) ?? []
+    const debs = withDebs ? await planDebs({ project, ...place, version, epoch, processes, notes }, io) : []
+    const facts = { project, dist, sources, git, epoch, version, nodes, lock, io }
+    const { tree, parts, needs } = await stage({ ...facts, scratch: join(scratch, 'first'), useKept: true })
+    const builtAt = Date.now()
     const unchanged = await checkVersion(dist, tree)
+    const packers = [...formats.map((f) => archivePacker(f, tree.manifest)), ...debPackers(debs, tree)]
     if (request.checkRepro === true) {
       await inStep(io.emit, { step: 'repro', title: 'build again and compare' }, async () => {
-        // Another folder and another umask: what depends on either is not reproducible.
-        const umask = process.umask(0o077)
-        try {
-          const again = await stage({
-            ...facts,
-            scratch: join(scratch, 'second'),
-            io: { ...io, emit: () => undefined },
-          })
-          return await compareBuilds(tree, again, formats, scratch, io.signal)
-        } finally {
-          process.umask(umask)
-        }
+        const quiet = { ...io, emit: () => undefined }
+        // Another folder, whose path is longer as well.
+        const again = { ...facts, scratch: join(scratch, 'the-second-build'), useKept: false, io: quiet }
+        const second = await elsewhere(builtAt, io.signal, () => stage(again))
+        return compareBuilds(tree, second.tree, packers, scratch, io.signal)
       })
     }
-    const published = await publish(dist, tree, formats, io)
+    const remote = await gitRemote(project.dir, io.signal)
+    const published = await publish(
+      dist,
+      tree,
+      { packers, recipe: nodes.at(-1)?.recipe.name ?? '', remote, signing, materials: materialsOf(lock.sources) },
+      io,
+    )
     const files = tree.manifest.entries.filter((e) => e.type === 'file')
     const treeBytes = files.reduce((sum, e) => sum + e.size, 0)
-    return { ...published, dist, outcome: unchanged ? 'unchanged' : 'built', files: files.length, treeBytes }
+    const made = parts.map(({ name, version: v, outcome, reasons, key }) => ({
+      name,
+      version: v,
+      outcome,
+      reasons,
+      key,
+    }))
+    const outcome = unchanged ? 'unchanged' : 'built'
+    const signedBy = signing?.fingerprint
+    return { ...published, dist, outcome, files: files.length, treeBytes, parts: made, needs, notes, edited, signedBy }
+  } catch (error) {
+    await prepared?.undo()
+    throw error
   } finally {
-    await rm(scratch, { recursive: true, force: true })
+    await removeTree(scratch)
   }
 }
 
-function chosenFormats({ formats, project }: BuildRequest): readonly Format[] {
-  const names = formats === undefined || formats.length === 0 ? project.config.build.formats : formats
-  return [...new Set(names)].map((name) => {
+/** A snapshot is for trying things out, and a checkout of a commit is that commit. */
+function dirtPolicy({ project, allowDirty, snapshot, ref }: BuildRequest): DirtPolicy {
+  return allowDirty === true || snapshot === true || ref !== undefined ? 'allow' : project.config.build.dirty
+}
+
+interface Chosen {
+  readonly formats: readonly Format[]
+  /** Whether packages are made as well. */
+  readonly withDebs: boolean
+}
+
+function chosenFormats({ formats, project }: BuildRequest): Chosen {
+  const names = new Set(formats === undefined || formats.length === 0 ? project.config.build.formats : formats)
+  const withDebs = names.delete('deb')
+  const found = [...names].map((name) => {
     const format = known.find((f) => f.name === name)
     if (format) return format
-    throw new ShipError('usage', `"${name}" is no format`, { next: [`use ${known.map((f) => f.name).join(', ')}`] })
+    throw new ShipError('usage', `"${name}" is no format`, {
+      next: [`use ${[...known.map((f) => f.name), 'deb'].join(', ')}`],
+    })
   })
+  return { formats: found, withDebs }
 }
 
 interface Sources {
@@ -139,58 +202,6 @@ async function chosenVersion(
   })
   if (version === undefined) throw new Error('a step that ended well has its result')
   return version
-}
-
-interface StageParts {
-  readonly project: Project
-  readonly recipe: Recipe
-  readonly sources: string
-  readonly git: GitFacts | undefined
-  readonly epoch: number
-  readonly version: Version
-  readonly scratch: string
-  readonly io: Io
-}
-
-/** Runs the recipe into a folder of its own and freezes what it made. */
-async function stage(parts: StageParts): Promise<Tree> {
-  const { project, recipe, sources, git, epoch, version, scratch, io } = parts
-  const { include, exclude, allow } = project.config.build
-  const root = join(scratch, 'tree')
-  for (const folder of [root, join(scratch, 'home'), join(scratch, 'tmp')]) await mkdir(folder, { recursive: true })
-  const filter = sourceFilter({
-    app: project.name,
-    sources,
-    dist: parts.project.dir === sources ? distOf(project) : join(sources, 'dist'),
-    include,
-    exclude: [...(recipe.exclude ?? []), ...exclude],
-  })
-  const step = buildStep({ sources, out: root, scratch, epoch, filter, io })
-  await inStep(io.emit, { step: 'recipe', title: recipe.name }, () => recipe.build(step))
-  let tree: Tree | undefined
-  await inStep(io.emit, { step: 'manifest' }, async () => {
-    const onProgress = (done: number): void =>
-      io.emit({ event: 'step.progress', step: 'manifest', progress: { done, unit: 'files' } })
-    const entries = await walkTree(root, { signal: io.signal, onProgress })
-    if (entries.length === 0)
-      throw new ShipError('build', 'the staged tree is empty', {
-        next: ['look at build.from, build.include and build.exclude'],
-      })
-    guardTree(root, entries, allow)
-    const { commit, dirty } = git ?? {}
-    const platform = await platformOf(recipe, sources)
-    const components = (await recipe.components?.(step)) ?? []
-    const manifest = makeManifest({ name: project.name, version, platform, epoch, commit, dirty, components, entries })
-    tree = { root, manifest }
-    return `${entries.length} entries, ${manifestDigest(manifest).slice(0, 12)}`
-  })
-  if (!tree) throw new Error('a step that ended well has its result')
-  return tree
-}
-
-async function platformOf({ platform = 'any' }: Recipe, sources: string): Promise<string> {
-  const kind = typeof platform === 'function' ? await platform(sources) : platform
-  return kind === 'any' ? 'any' : `${process.platform}-${process.arch}`
 }
 
 function epochOf(fromEnv: string | undefined, git: GitFacts | undefined): number {

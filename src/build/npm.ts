@@ -1,5 +1,5 @@
 /** npm as recipes use it: only what the lockfile names is installed, whatever the machine; access to registries is the user's own. */
-import { existsSync } from 'node:fs'
+import { existsSync, globSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,8 @@ const PASSED =
 interface PackageJson {
   readonly scripts?: Readonly<Record<string, string>>
   readonly dependencies?: Readonly<Record<string, string>>
+  readonly name?: string
+  readonly bin?: string | Readonly<Record<string, string>>
 }
 
 /** `package.json` of a folder. Rejects (reason `build`) when there is none or it is no JSON. */
@@ -34,25 +36,47 @@ export async function readPackage(folder: string): Promise<PackageJson> {
 export async function npmInstall(step: BuildStep, folder: string, { dev = false } = {}): Promise<void> {
   requireLockfile(folder)
   const omit = dev ? [] : ['--omit=dev']
-  await step.run(['npm', 'ci', ...omit, '--no-audit', '--no-fund'], { cwd: folder, env: await npmEnv(folder) })
+  await step.run(['npm', 'ci', ...omit, '--no-audit', '--no-fund'], { cwd: folder, env: await npmEnv(step, folder) })
 }
 
 /** Runs a script of package.json. */
 export async function npmRun(step: BuildStep, folder: string, script: string): Promise<void> {
-  await step.run(['npm', 'run', script], { cwd: folder, env: await npmEnv(folder) })
+  await step.run(['npm', 'run', script], { cwd: folder, env: await npmEnv(step, folder) })
 }
 
 /** Takes development packages away again, and npm's own notes. */
 export async function npmPrune(step: BuildStep, folder: string): Promise<void> {
-  await step.run(['npm', 'prune', '--omit=dev', '--no-audit', '--no-fund'], { cwd: folder, env: await npmEnv(folder) })
+  await step.run(['npm', 'prune', '--omit=dev', '--no-audit', '--no-fund'], {
+    cwd: folder,
+    env: await npmEnv(step, folder),
+  })
   await forgetNotes(folder)
 }
 
-/** What npm and build tools leave in node_modules for themselves: it is no part of the app. */
+/**
+ * What npm and build tools leave in node_modules for themselves: it is no part of the app. What node-gyp keeps beside the compiled
+ * module names the folder it was built in.
+ */
 export async function forgetNotes(folder: string): Promise<void> {
-  for (const note of ['.package-lock.json', '.cache']) {
-    await rm(join(folder, 'node_modules', note), { recursive: true, force: true })
-  }
+  const modules = join(folder, 'node_modules')
+  const notes = ['.package-lock.json', '.cache'].map((name) => join(modules, name))
+  const built = globSync(
+    '**/build/{Makefile,*.mk,*.Makefile,config.gypi,gyp-mac-tool,Release/{obj.target,obj,.deps}}',
+    { cwd: modules },
+  )
+  for (const path of [...notes, ...built.map((name) => join(modules, name))])
+    await rm(path, { recursive: true, force: true })
+}
+
+/** Programs for `bin/` and the file of each: those of `build.bin`; without any, with `own`, those of package.json. */
+export async function npmPrograms(
+  { context, out }: BuildStep,
+  own: boolean,
+): Promise<Readonly<Record<string, string>>> {
+  if (Object.keys(context.bin).length > 0 || !own) return context.bin
+  const { bin = {}, name = context.app } = await readPackage(out)
+  const all = typeof bin === 'string' ? { [name.replace(/^@[^/]*\//, '')]: bin } : bin
+  return Object.fromEntries(Object.entries(all).map(([program, file]) => [program, file.replace(/^\.\//, '')]))
 }
 
 /** `native` when the lockfile names production packages for one platform, or with install scripts. */
@@ -88,7 +112,7 @@ function requireLockfile(folder: string): void {
 }
 
 /** The user's npm settings, and the variables that their .npmrc files name (tokens): they come from nowhere else. */
-async function npmEnv(folder: string): Promise<Record<string, string>> {
+async function npmEnv({ embedded }: BuildStep, folder: string): Promise<Record<string, string>> {
   const given = Object.entries(process.env).flatMap(([key, value]) =>
     value !== undefined && PASSED.test(key) ? [[key, value] as const] : [],
   )
@@ -97,6 +121,8 @@ async function npmEnv(folder: string): Promise<Record<string, string>> {
   const userConfig = join(homedir(), '.npmrc')
   if (!has('npm_config_userconfig') && existsSync(userConfig)) env['npm_config_userconfig'] = userConfig
   if (!has('npm_config_cache')) env['npm_config_cache'] = join(homedir(), '.npm')
+  // Native parts are compiled for the Node that comes along.
+  if (existsSync(join(embedded, 'include/node'))) env['npm_config_nodedir'] = embedded
   for (const file of [env['npm_config_userconfig'], join(folder, '.npmrc')]) {
     const text = file === undefined ? '' : await readFile(file, 'utf8').catch(() => '')
     for (const [, name = ''] of text.matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)[?]?\}/g)) {

@@ -1,47 +1,50 @@
-/** Finds a recipe: a value in the configuration, a file of the project, or a built-in one, in this order. */
-import { existsSync, readdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
-import { importModule } from '../config/modules.ts'
-import { nearest } from '../config/nearest.ts'
-import { ShipError } from '../errors.ts'
-import type { Recipe } from '../recipe.ts'
+/** What a build consists of before anything is made: its recipes, and which bytes their sources stand for. */
+import { mkdir } from 'node:fs/promises'
+import { cacheFolder } from '../cache-folder.ts'
+import { loadGraph, type Node } from '../components/graph.ts'
+import { lockSources, type LockMode, type LockResult } from '../components/lock.ts'
+import { sourceContext } from '../components/workshop.ts'
+import type { Project } from '../config/load.ts'
+import { messageOf, ShipError } from '../errors.ts'
+import { inStep, type Io } from '../io.ts'
 
-/** Beside `src`, in the checkout and in the package alike. */
-const BUILT_IN = join(import.meta.dirname, '../../recipes')
-const ENDINGS = ['.ts', '.mts', '.js', '.mjs']
-const NAME = /^[a-z0-9][a-z0-9-]*$/
+/** The recipes of a build. Rejects with reason `config`. */
+export function recipesOf(project: Project, sources: string): Promise<readonly Node[]> {
+  const { recipe, layout, components, bin } = project.config.build
+  const platform = `${process.platform}-${process.arch}`
+  const context = { app: project.name, layout, platform, sources, bin }
+  return loadGraph({ recipe, projectDir: project.dir, configFile: project.file, context, versions: components })
+}
 
-/** Rejects with reason `config` naming the recipes there are. */
-export async function loadRecipe(wanted: string | Recipe, projectDir: string): Promise<Recipe> {
-  if (typeof wanted !== 'string') return wanted
-  for (const folder of [join(projectDir, 'recipes'), BUILT_IN]) {
-    const file = NAME.test(wanted)
-      ? ENDINGS.map((e) => join(folder, `${wanted}${e}`)).find((f) => existsSync(f))
-      : undefined
-    if (file !== undefined) return checked(await importModule(file), file)
-  }
-  const known = [...new Set([...names(BUILT_IN), ...names(join(projectDir, 'recipes'))])]
-  const near = nearest(wanted, known)
-  throw new ShipError('config', `there is no recipe "${wanted}"`, {
-    next: [
-      ...(near === undefined ? [] : [`did you mean "${near}"?`]),
-      `recipes: ${known.join(', ')}; or write recipes/<name>.ts`,
-    ],
+/** What the sources stand for, from `ship.lock` or looked up. `only`: ids of nodes, for `update`. */
+export async function lockedSources(
+  project: Project,
+  nodes: readonly Node[],
+  mode: LockMode,
+  { emit, signal }: Io,
+  only?: readonly string[],
+): Promise<LockResult> {
+  const cache = cacheFolder()
+  const lock = (): Promise<LockResult> =>
+    lockSources(nodes, { projectDir: project.dir, mode, only, signal }, (node, both) =>
+      sourceContext({ projectDir: project.dir, cache, signal: both, emit }, node),
+    )
+  if (nodes.every((n) => Object.keys(n.sources).length === 0)) return lock()
+  let result: LockResult | undefined
+  await inStep(emit, { step: 'lock' }, async () => {
+    await openCache(cache)
+    result = await lock()
+    return result.changes.length === 0 ? 'as locked' : result.changes.join(', ')
   })
+  if (!result) throw new Error('a step that ended well has its result')
+  return result
 }
 
-function names(folder: string): string[] {
-  if (!existsSync(folder)) return []
-  return readdirSync(folder)
-    .filter((name) => ENDINGS.some((e) => name.endsWith(e)) && !name.endsWith('.d.ts'))
-    .map((name) => basename(name).replace(/\.m?[jt]s$/, ''))
-    .toSorted()
-}
-
-function checked(value: unknown, file: string): Recipe {
-  if (typeof value === 'object' && value !== null && 'build' in value && typeof value.build === 'function')
-    return value as Recipe
-  throw new ShipError('config', `"${file}" is no recipe`, {
-    next: ['write: export default defineRecipe({ name, summary, build })'],
+async function openCache(cache: string): Promise<void> {
+  await mkdir(cache, { recursive: true }).catch((cause: unknown) => {
+    throw new ShipError('config', `the folder for downloads cannot be made: ${messageOf(cause)}`, {
+      cause,
+      next: ['name another one: SHIP_CACHE_DIR=/path/to/cache'],
+    })
   })
 }

@@ -4,12 +4,13 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, ShipError } from '../errors.ts'
 import { bump, compareVersions, isVersion, parseVersion, snapshot, type Bump, type Version } from '../version.ts'
-import { describeTag, type GitFacts } from './git.ts'
+import type { GitFacts } from './git.ts'
+import { versionFromTags } from './tags.ts'
 
 export interface VersionChoice {
   /** `--version`. */
   readonly version?: string | undefined
-  /** `--bump`: the version after the highest one configured or built. */
+  /** `--bump`: the version after the highest one configured or built; see prepare.ts for what is written. */
   readonly bump?: Bump | undefined
   readonly snapshot?: boolean | undefined
 }
@@ -52,30 +53,31 @@ async function configuredVersion({ configured, sources, projectDir, signal }: Ve
       `the "version" function returned ${JSON.stringify(value) ?? 'nothing'}, not a version`,
     )
   }
-  if (configured === 'git') return gitVersion(sources, signal)
-  if (!configured.endsWith('.json')) return parseVersion(configured, 'config')
-  const folder = existsSync(join(sources, configured)) ? sources : projectDir
-  return jsonVersion(folder, configured)
+  const prefix = tagPrefixOf(configured)
+  if (configured === 'git' || prefix !== undefined) return versionFromTags(sources, prefix ?? '', signal)
+  const file = versionFile(configured, { sources, projectDir })
+  return file === undefined ? parseVersion(configured, 'config') : jsonVersion(file, configured)
 }
 
-/** The tag on the commit, or a pre-release of the next patch that counts the commits since. */
-async function gitVersion(sources: string, signal: AbortSignal): Promise<Version> {
-  const found = await describeTag(sources, signal)
-  if (!found) {
-    throw new ShipError('config', 'version "git" needs a tag such as v1.4.2, and there is none before this commit', {
-      next: ['git tag v0.1.0, or give --version', 'in CI, fetch tags (actions/checkout with fetch-depth: 0)'],
-    })
-  }
-  const tagged = parseVersion(found.tag, 'config')
-  if (found.distance === 0) return tagged
-  return parseVersion(`${bump(tagged, 'patch')}-dev.${found.distance}.g${found.commit}`, 'config')
+/** What tags start with, of `git:shop-v`; undefined when the configuration names none. */
+export function tagPrefixOf(configured: string | (() => unknown)): string | undefined {
+  return typeof configured === 'string' ? /^git:(.+)$/.exec(configured)?.[1] : undefined
 }
 
-async function jsonVersion(sources: string, name: string): Promise<Version> {
+/** Absolute path of the JSON file that the version comes from; undefined when it comes from elsewhere. */
+export function versionFile(
+  configured: string | (() => unknown),
+  { sources, projectDir }: Pick<VersionFacts, 'sources' | 'projectDir'>,
+): string | undefined {
+  if (typeof configured !== 'string' || configured.startsWith('git:') || !configured.endsWith('.json')) return undefined
+  return join(existsSync(join(sources, configured)) ? sources : projectDir, configured)
+}
+
+async function jsonVersion(file: string, name: string): Promise<Version> {
   const next = ['set "version" in the configuration, or give --version']
   let text: string
   try {
-    text = await readFile(join(sources, name), 'utf8')
+    text = await readFile(file, 'utf8')
   } catch (cause) {
     throw new ShipError('config', `the version should come from ${name}, which cannot be read`, {
       cause,

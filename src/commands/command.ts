@@ -21,6 +21,12 @@ export interface Command {
   readonly examples: readonly (readonly [line: string, does: string])[]
   /** Exit codes worth knowing besides 0, 1, 2 and those of signals. */
   readonly exits: readonly number[]
+  /** Shows output of programs as it comes, which a live list would tear: plain lines instead. */
+  readonly streams?: boolean
+  /** All that it says is kept in a file, which is named when it fails. */
+  readonly logged?: boolean
+  /** For programs: not in the help. */
+  readonly hidden?: boolean
   readonly load: () => Promise<{ readonly run: RunCommand }>
 }
 
@@ -50,11 +56,17 @@ export interface Context {
   /** `--environment`, as typed. */
   readonly environment: string | undefined
   readonly verbose: boolean
+  /** `--quiet`: no progress is shown. */
+  readonly quiet: boolean
+  /** `--json`: events are the answer. */
+  readonly json: boolean
   /** `--yes`. */
   readonly yes: boolean
   readonly prompts: Prompts
   /** Resolves when progress is no longer drawn; before a prompt. */
   settle(): Promise<void>
+  /** Writes lines of an answer that comes bit by bit to stdout; with `--json` events tell it, and nothing is written. */
+  tell(lines: (view: View) => readonly string[]): void
   /** Writes lines to stderr for the person who is about to be asked. */
   say(lines: (view: View) => readonly string[]): void
 }
@@ -66,6 +78,11 @@ export interface Answer {
   /** Set when it failed and there is an answer all the same; decides the exit code. */
   readonly error?: unknown
   readonly hosts?: readonly HostOutcome[]
+  /** Commands that usually come next, told on stderr when all went well. */
+  readonly next?: readonly string[]
 }
 
 export type RunCommand = (input: Input, context: Context) => Promise<Answer>
+
+/** What the argument of commands about bundles may be. */
+export const ARTIFACT = 'a built archive, a version, or a semver range; the newest built one by default'

@@ -5,6 +5,6 @@ import { openProject } from './project.ts'
 
 export const run: RunCommand = async (_, context) => {
   const project = await openProject(context)
-  const { data, lines } = effectiveConfig(project, context.environment)
+  const { data, lines } = await effectiveConfig(project, context.environment)
   return { data, text: () => lines }
 }

@@ -7,16 +7,12 @@ import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { ShipError, throwIfAborted } from '../errors.ts'
+import { ROOT } from '../own-files.ts'
 import type { Answer, Context, Input } from './command.ts'
 
 const HOSTS = ['web1', 'web2', 'web3']
-/** The root of ship: two folders up from here in a checkout, three in the package, where this file lies in dist/. */
-const ROOT =
-  ['../..', '../../..']
-    .map((path) => join(import.meta.dirname, path))
-    .find((path) => existsSync(join(path, 'bin/ship.js'))) ?? ''
 
 interface Act {
   readonly says?: string
@@ -41,6 +37,7 @@ const ACTS: readonly Act[] = [
 ]
 
 export async function run(_input: Input, context: Context): Promise<Answer> {
+  if (ROOT === undefined) throw new ShipError('usage', 'there is no demo in the action: it needs the package of ship')
   await context.settle()
   const home = await mkdtemp(join(tmpdir(), 'ship-demo-'))
   const project = join(home, 'shop')
@@ -67,7 +64,9 @@ export async function run(_input: Input, context: Context): Promise<Answer> {
 }
 
 async function makeProject(home: string, project: string): Promise<void> {
-  await cp(join(ROOT, 'fixtures/node-app'), project, { recursive: true })
+  await cp(join(ROOT ?? '', 'fixtures/node-app'), project, { recursive: true })
+  const hasNpm = pathFolders().some((folder) => existsSync(join(folder, 'npm')))
+  if (!hasNpm) await withoutPackages(project)
   const ports = await freePorts(HOSTS.length)
   const hosts = HOSTS.map((name, index) => ({
     host: name,
@@ -78,7 +77,7 @@ async function makeProject(home: string, project: string): Promise<void> {
   for (const { local } of hosts) await mkdir(local, { recursive: true })
   const config = {
     name: 'shop',
-    build: { recipe: 'node-app' },
+    build: { recipe: hasNpm ? 'node-app' : 'files' },
     release: {
       shared: { dirs: ['run'] },
       hooks: { afterSwitch: ['bin/restart'] },
@@ -92,6 +91,18 @@ async function makeProject(home: string, project: string): Promise<void> {
     environments: { production: { hosts } },
   }
   await writeFile(join(project, 'ship.config.json'), `${JSON.stringify(config, null, 2)}\n`)
+}
+
+function pathFolders(): readonly string[] {
+  return (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
+}
+
+/** Without npm the app does by itself what its one package does. */
+async function withoutPackages(project: string): Promise<void> {
+  const file = join(project, 'server.js')
+  const text = await readFile(file, 'utf8')
+  const own = 'const escapeHtml = (text) => String(text).replace(/[&<>"\']/g, (sign) => `&#${sign.charCodeAt(0)};`)'
+  await writeFile(file, text.replace("import escapeHtml from 'escape-html'", own))
 }
 
 async function setVersion(project: string, version: string): Promise<void> {
@@ -115,7 +126,9 @@ async function breakApp(project: string): Promise<void> {
 /** Runs ship as a user would, on the same terminal. */
 function ship(args: readonly string[], cwd: string, { io }: Context): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(ROOT, 'bin/ship.js'), ...args], { cwd, stdio: 'inherit' })
+    // The app runs by the Node that runs ship, where the machine has none.
+    const env = { ...process.env, PATH: [...pathFolders(), dirname(process.execPath)].join(delimiter) }
+    const child = spawn(process.execPath, [join(ROOT ?? '', 'bin/ship.js'), ...args], { cwd, env, stdio: 'inherit' })
     const end = (): boolean => child.kill('SIGTERM')
     io.signal.addEventListener('abort', end, { once: true })
     child.once('error', reject)

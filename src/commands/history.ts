@@ -4,7 +4,7 @@ import { history, type HostHistory } from '../release/status.ts'
 import type { View } from '../ui/renderer.ts'
 import { table, type Cell } from '../ui/table.ts'
 import type { Input, RunCommand } from './command.ts'
-import { noneReached, unreachedLines } from './hosts-answer.ts'
+import { noneReached, unreachedLines, withCommands } from './hosts-answer.ts'
 import { chosenEnvironment } from './project.ts'
 
 type Line = HostHistory['lines'][number]
@@ -12,7 +12,7 @@ type Line = HostHistory['lines'][number]
 const DEFAULT_LIMIT = 20
 
 const COLUMNS = [
-  { title: 'WHEN' },
+  { title: 'WHEN (UTC)' },
   { title: 'ACTION' },
   { title: 'VERSION' },
   { title: 'FROM' },
@@ -25,7 +25,7 @@ const COLUMNS = [
 export const run: RunCommand = async (input, context) => {
   const limit = limitOf(input)
   const environment = await chosenEnvironment(input, context)
-  const hosts = await history(environment, { limit }, context.io)
+  const hosts = withCommands(await history(environment, { limit }, context.io), environment.name)
   return {
     data: { environment: environment.name, hosts },
     text: (view) => historyLines(hosts, limit, view),
@@ -57,17 +57,22 @@ function historyLines(hosts: readonly HostHistory[], limit: number, view: View):
   const rows = historyRows(hosts)
     .slice(-limit)
     .map(({ line, hosts: on }): Cell[] => [
-      line.at.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC'),
+      line.at.replace('T', ' ').replace(/(\.\d+)?Z$/, ''),
       line.action,
       line.version ?? '',
       line.from ?? '',
-      { text: line.outcome, paint: line.outcome === 'ok' ? 'green' : 'red' },
+      { text: resultOf(line), paint: line.outcome === 'ok' ? 'green' : 'red' },
       line.by,
       on.length === reached ? (on.length === 1 ? (on[0] ?? '') : `all ${on.length}`) : on.join(', '),
       line.note ?? line.url ?? '',
     ])
   const none = rows.length === 0 && reached > 0 ? ['nothing happened yet'] : []
   return [...table(COLUMNS, rows, view), ...none, ...unreachedLines(hosts, view)]
+}
+
+/** It is the release that failed, and not the way back. */
+export function resultOf({ action, outcome }: Line): string {
+  return action === 'put-back' && outcome === 'failed' ? 'failed, put back' : outcome
 }
 
 function limitOf(input: Input): number {

@@ -6,6 +6,8 @@ import { Command as Commander, CommanderError, Option } from 'commander'
 import { ShipError } from '../errors.ts'
 import type { Command, Input } from './command.ts'
 import { exitLines } from './exit-status.ts'
+import { GLOBAL_OPTIONS } from './global-options.ts'
+import { brokenExits, exampleLines } from './help-text.ts'
 
 /** Options that every command has, before or after its name. */
 export interface Globals {
@@ -34,17 +36,6 @@ export interface ProgramIo {
 
 type Values = Readonly<Record<string, unknown>>
 
-const GLOBAL_OPTIONS: readonly (readonly [flags: string, summary: string])[] = [
-  ['-e, --environment <name>', 'the environment; may be left out when there is one'],
-  ['-c, --config <file>', 'the configuration file, instead of looking upward for ship.config.*'],
-  ['--cwd <dir>', 'as if started in this folder'],
-  ['--json', 'NDJSON events on stdout, the last one the result'],
-  ['-q, --quiet', 'no progress'],
-  ['-v, --verbose', 'output of hooks and recipes, stacks of defects'],
-  ['--no-color', 'no colours; NO_COLOR does the same'],
-  ['--yes', 'do not ask'],
-]
-
 export function parseCommandLine(argv: readonly string[], commands: readonly Command[], io: ProgramIo): Parsed {
   const chosen: Parsed[] = []
   const program = new Commander('ship')
@@ -61,9 +52,9 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
   prepare(program, io)
   addGlobals(program)
   for (const command of commands) {
-    const sub = program.command(command.name)
+    const sub = program.command(command.name, { hidden: command.hidden ?? false })
     prepare(sub, io)
-    describe(sub, command)
+    describe(sub, command, io.columns)
     addGlobals(sub)
     sub.action(() => {
       const values: Values = sub.opts()
@@ -76,9 +67,9 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
     })
   }
   // Without a word the answer is short: what there is, and where more is said.
-  if (argv.length === 0) program.configureHelp({ subcommandTerm, visibleOptions: () => [] })
+  if (argv.length === 0) program.configureHelp({ ...program.configureHelp(), visibleOptions: () => [] })
   try {
-    program.parse(argv, { from: 'user' })
+    program.parse(withoutUnknownHelp(argv, commands), { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return { kind: 'done', exitCode: 0 }
@@ -88,6 +79,13 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
   return chosen[0] ?? { kind: 'done', exitCode: 2 }
 }
 
+/** Commander answers `ship help relase` with all of the help, and does not say why: it is told as `ship relase` is. */
+function withoutUnknownHelp(argv: readonly string[], commands: readonly Command[]): readonly string[] {
+  const [first, word] = argv
+  if (first !== 'help' || word === undefined || word === 'help' || word.startsWith('-')) return argv
+  return commands.some(({ name }) => name === word) ? argv : argv.slice(1)
+}
+
 /** "release [bundle]": options are left to the command's own help. */
 function subcommandTerm(sub: Commander): string {
   const args = sub.registeredArguments.map((arg) => (arg.required ? `<${arg.name()}>` : `[${arg.name()}]`))
@@ -95,6 +93,8 @@ function subcommandTerm(sub: Commander): string {
 }
 
 function prepare(commander: Commander, io: ProgramIo): void {
+  // Commander breaks no description that has less than 40 columns, and a terminal breaks it inside of a word then.
+  commander.configureHelp({ ...commander.configureHelp(), minWidthToWrap: 20 })
   commander.exitOverride().configureOutput({
     writeOut: io.out,
     writeErr: io.err,
@@ -107,16 +107,16 @@ function prepare(commander: Commander, io: ProgramIo): void {
   })
 }
 
-function describe(sub: Commander, command: Command): void {
-  const width = Math.max(...command.examples.map(([line]) => line.length))
-  const examples = command.examples.map(([line, does]) => `  ${line.padEnd(width)}  ${does}`)
+function describe(sub: Commander, command: Command, columns: number): void {
   const about = command.about === undefined ? '' : `\n${command.about}`
+  const examples = exampleLines(command.examples, columns)
+  const exits = brokenExits(exitLines(command.exits, answersNo(command)), columns)
   sub
     .summary(command.summary)
     .description(`${capital(command.summary)}.${about}\n\nExamples:\n${examples.join('\n')}`)
     .helpGroup(`${command.group}:`)
     .helpOption('-h, --help', 'show help')
-    .addHelpText('after', `\nExit status:\n${exitLines(command.exits, answersNo(command)).join('\n')}`)
+    .addHelpText('after', `\nExit status:\n${exits.join('\n')}`)
   for (const { name, summary } of command.args ?? []) sub.argument(name, summary)
   for (const { flags, summary, many } of command.options ?? []) {
     const option = new Option(flags, summary)
@@ -130,6 +130,7 @@ function addGlobals(commander: Commander): void {
   for (const [flags, summary] of GLOBAL_OPTIONS) commander.option(flags, summary)
 }
 
+/** What exit code 1 means besides a defect, for commands that answer yes or no. */
 function answersNo(command: Command): string | undefined {
   if (command.options?.some((o) => o.flags === '--exit-code')) return '--exit-code: hosts differ or are not well'
   return command.name === 'verify' ? 'something differs' : undefined

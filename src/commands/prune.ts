@@ -5,12 +5,14 @@ import { size } from '../size.ts'
 import type { View } from '../ui/renderer.ts'
 import { table, type Cell } from '../ui/table.ts'
 import type { RunCommand } from './command.ts'
+import { mayTouch, nothingDone } from './production.ts'
 import { chosenEnvironment } from './project.ts'
 
 const COLUMNS = [{ title: 'HOST' }, { title: 'REMOVED', shrink: true }, { title: 'FREED', align: 'right' }] as const
 
 export const run: RunCommand = async (input, context) => {
   const environment = await chosenEnvironment(input, context)
+  if (!(await mayTouch(environment, 'remove releases beyond "keep" from', context))) return nothingDone()
   const hosts = await pruneHosts(environment, context.io)
   return { data: { environment: environment.name, hosts }, text: (view) => prunedLines(hosts, view) }
 }

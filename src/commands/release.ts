@@ -1,19 +1,35 @@
 /** `ship release`: on a terminal it shows the plan and asks; what was shown is what runs, or it is refused. */
 import type { Plan } from '../release/plan.ts'
-import { planRelease, release } from '../release/release.ts'
-import type { Context, RunCommand } from './command.ts'
+import { planRelease, release, type ReleaseRequest } from '../release/release.ts'
+import type { Answer, Context, RunCommand } from './command.ts'
+import { overhearGates } from './gate-notes.ts'
+import { telling } from './notify.ts'
+import { nothingDone, refuseUnasked } from './production.ts'
 import { planAnswer } from './plan.ts'
 import { headline, planLines } from './plan-text.ts'
 import { chosenRelease } from './project.ts'
 import { reportAnswer } from './report-text.ts'
+import { savedRelease } from './saved-plan.ts'
+
+const AGAIN = 'run the same command again: it makes a new plan'
 
 export const run: RunCommand = async (input, context) => {
-  const request = await chosenRelease(input, context)
+  const saved = input.text('plan')
+  const request = await (saved === undefined ? chosenRelease(input, context) : savedRelease(saved, input, context))
   if (input.on('dryRun')) return planAnswer(await planRelease(request, context.io))
-  if (context.yes || !context.prompts.interactive) return reportAnswer(await release(request, context.io))
+  // A plan that was saved was looked at then.
+  const gates = overhearGates(context.io)
+  const go = async (asked: ReleaseRequest): Promise<Answer> => {
+    const { name, version } = asked.bundle.manifest
+    const doing = { environment: asked.environment, what: `release of ${name} ${version}` }
+    return reportAnswer(gates.told(await telling(doing, context, () => release(asked, gates.io))))
+  }
+  if (saved !== undefined) return go(request)
+  refuseUnasked(request.environment, context)
+  if (context.yes || !context.prompts.interactive) return go(request)
   const plan = await planRelease(request, context.io)
-  if (!(await agreed(plan, context))) return { data: plan, text: () => ['nothing was done'] }
-  return reportAnswer(await release({ ...request, expectPlan: plan }, context.io))
+  if (!(await agreed(plan, context))) return nothingDone(plan)
+  return go({ ...request, expected: { plan, again: AGAIN } })
 }
 
 /** Shows a plan and asks. A plan that does nothing needs no answer. */

@@ -5,7 +5,7 @@ import type { View } from '../ui/renderer.ts'
 import type { Style } from '../ui/style.ts'
 import { table, type Cell } from '../ui/table.ts'
 import type { RunCommand } from './command.ts'
-import { noneReached, unreachedLines } from './hosts-answer.ts'
+import { noneReached, unreachedLines, withCommands } from './hosts-answer.ts'
 import { chosenEnvironment } from './project.ts'
 
 type Held = HostReleases['releases'][number]
@@ -19,7 +19,7 @@ const COLUMNS = [
   { title: 'VERSION' },
   { title: 'STATE' },
   { title: '' },
-  { title: 'LIVE SINCE' },
+  { title: 'WENT LIVE' },
   { title: 'STAGED' },
   { title: 'BY', shrink: true },
   { title: 'DIGEST' },
@@ -28,7 +28,7 @@ const COLUMNS = [
 
 export const run: RunCommand = async (input, context) => {
   const environment = await chosenEnvironment(input, context)
-  const hosts = await releases(environment, context.io)
+  const hosts = withCommands(await releases(environment, context.io), environment.name)
   return {
     data: { environment: environment.name, hosts },
     text: (view) => releasesLines(hosts, view),
@@ -54,7 +54,8 @@ export function releaseRows(hosts: readonly HostReleases[]): readonly Row[] {
       else rows.set(key, { release, live: isLive, hosts: [host] })
     }
   }
-  return [...rows.values()]
+  // A version is in one place, in however many states it is.
+  return [...Map.groupBy(rows.values(), ({ release }) => release.version).values()].flat()
 }
 
 function releasesLines(hosts: readonly HostReleases[], view: View): readonly string[] {

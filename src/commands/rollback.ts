@@ -3,7 +3,10 @@ import { ShipError } from '../errors.ts'
 import { planRollback, rollback, rollbackTargets } from '../release/rollback.ts'
 import type { Environment } from '../config/environment.ts'
 import { ago } from '../ui/measure.ts'
-import type { Context, RunCommand } from './command.ts'
+import type { Answer, Context, RunCommand } from './command.ts'
+import { overhearGates } from './gate-notes.ts'
+import { telling } from './notify.ts'
+import { nothingDone, refuseUnasked } from './production.ts'
 import { planAnswer } from './plan.ts'
 import { chosenEnvironment } from './project.ts'
 import { agreed } from './release.ts'
@@ -14,14 +17,21 @@ export const run: RunCommand = async (input, context) => {
   if (typed !== undefined && input.on('pick')) throw new ShipError('usage', 'a version and --pick exclude each other')
   const environment = await chosenEnvironment(input, context)
   const target = input.on('pick') ? await picked(environment, context) : typed
-  const request = { environment, target }
+  const request = { environment, target, force: input.on('force') }
   if (input.on('dryRun')) return planAnswer(await planRollback(request, context.io))
+  refuseUnasked(environment, context)
+  const gates = overhearGates(context.io)
+  const go = async (wanted: string | undefined): Promise<Answer> => {
+    const what = `rollback of ${environment.app}${wanted === undefined ? '' : ` to ${wanted}`}`
+    const work = (): ReturnType<typeof rollback> => rollback({ ...request, target: wanted }, gates.io)
+    return reportAnswer(gates.told(await telling({ environment, what }, context, work)))
+  }
   if (context.prompts.interactive && !context.yes) {
     const plan = await planRollback(request, context.io)
-    if (!(await agreed(plan, context))) return { data: plan, text: () => ['nothing was done'] }
-    return reportAnswer(await rollback({ environment, target: plan.target }, context.io))
+    if (!(await agreed(plan, context))) return nothingDone(plan)
+    return go(plan.target)
   }
-  return reportAnswer(await rollback(request, context.io))
+  return go(target)
 }
 
 async function picked(environment: Environment, context: Context): Promise<string> {

@@ -6,7 +6,8 @@ import { size } from '../size.ts'
 import type { View } from '../ui/renderer.ts'
 import { table, type Cell } from '../ui/table.ts'
 import type { RunCommand } from './command.ts'
-import { noneReached, unreachedLines } from './hosts-answer.ts'
+import { inOrder } from './host-rows.ts'
+import { noneReached, unreachedLines, withCommands } from './hosts-answer.ts'
 import { chosenEnvironment } from './project.ts'
 
 const COLUMNS = [
@@ -22,8 +23,8 @@ const COLUMNS = [
 
 export const run: RunCommand = async (input, context) => {
   const environment = await chosenEnvironment(input, context)
-  const hosts = await status(environment, context.io)
-  const problems = problemsOf(hosts)
+  const hosts = withCommands(await status(environment, context.io), environment.name)
+  const problems = problemsOf(hosts, environment.name)
   const no = input.on('exitCode') && problems.length > 0 ? new ShipError('differs', problems.join('; ')) : undefined
   return {
     data: { environment: environment.name, hosts, problems },
@@ -33,13 +34,14 @@ export const run: RunCommand = async (input, context) => {
 }
 
 /** What is not as it should be, as phrases. A pure function, so that `--exit-code` and the text agree. */
-export function problemsOf(hosts: readonly HostStatus[]): readonly string[] {
+export function problemsOf(hosts: readonly HostStatus[], environment: string): readonly string[] {
   const reached = hosts.filter((h) => !h.error)
   const runs = new Set(reached.map((h) => `${h.version ?? ''} ${h.digest ?? ''}`))
   const versions = new Set(reached.map((h) => h.version ?? 'nothing'))
   return [
     ...(versions.size > 1 ? [`hosts run different versions: ${[...versions].join(', ')}`] : []),
     ...(versions.size === 1 && runs.size > 1 ? ['hosts run different bytes under one version'] : []),
+    ...behindOf(reached, environment),
     ...told(
       hosts.filter((h) => h.error),
       'could not be asked',
@@ -59,14 +61,24 @@ export function problemsOf(hosts: readonly HostStatus[]): readonly string[] {
   ]
 }
 
+/** A host with another version than the others was left out of a release, or of a rollback. */
+function behindOf(hosts: readonly HostStatus[], environment: string): string[] {
+  const found = hosts.filter((h) => h.behind !== undefined)
+  const [first] = found
+  if (!first) return []
+  const names = found.map((h) => h.host).join(', ')
+  const level = `ship release --catch-up -e ${environment}`
+  return [`${count(found.length, 'host')} behind ${first.behind}: ${names} (bring level: ${level})`]
+}
+
 function told(found: readonly HostStatus[], text: string): string[] {
   return found.length === 0 ? [] : [`${count(found.length, 'host')} ${text}`]
 }
 
 function statusLines(hosts: readonly HostStatus[], problems: readonly string[], view: View): readonly string[] {
-  const rows = hosts.map((h): Cell[] => [
+  const rows = inOrder(hosts).map((h): Cell[] => [
     h.host,
-    h.error ? { text: 'not reached', paint: 'red' } : (h.version ?? 'nothing'),
+    versionCell(h),
     stateCell(h),
     h.since === undefined ? '' : ago(h.since, view.now),
     h.by ?? '',
@@ -76,6 +88,11 @@ function statusLines(hosts: readonly HostStatus[], problems: readonly string[], 
   ])
   const summary = problems.map((problem) => view.style.yellow(problem))
   return [...table(COLUMNS, rows, view), ...unreachedLines(hosts, view), ...summary]
+}
+
+function versionCell({ error, version = 'nothing', behind }: HostStatus): Cell {
+  if (error) return { text: 'not reached', paint: 'red' }
+  return behind === undefined ? version : { text: `${version} (behind)`, paint: 'yellow' }
 }
 
 function stateCell({ state }: HostStatus): Cell {
@@ -95,5 +112,5 @@ function healthCell({ health, healthSaid, error }: HostStatus): Cell {
 
 function lockText({ lock }: HostStatus): string {
   if (!lock) return ''
-  return `${lock.doing} by ${lock.user}${lock.expired ? ' (dead)' : ''}`
+  return `${lock.doing} by ${lock.user}${lock.holder === 'gone' ? ' (dead)' : ''}`
 }

@@ -1,6 +1,6 @@
 /** `ship trust`: shows the host keys, asks, and pins them. A changed key is an alarm: it is replaced with `--replace` only. */
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { stepOnHosts } from '../fleet/fleet.ts'
 import { allOrThrow } from '../fleet/results.ts'
@@ -12,6 +12,7 @@ import { count } from '../ui/measure.ts'
 import type { View } from '../ui/renderer.ts'
 import { table, type Cell } from '../ui/table.ts'
 import type { Context, RunCommand } from './command.ts'
+import { nothingDone } from './production.ts'
 import { chosenEnvironment } from './project.ts'
 
 interface Judged {
@@ -28,8 +29,9 @@ export const run: RunCommand = async (input, context) => {
   const hosts = environment.hosts.filter((h) => h.transport !== 'local')
   const keys = await shownKeys(hosts, context)
   const wanted = keys.filter((k) => k.standing === 'new' || (k.standing === 'changed' && input.on('replace')))
+  const wasAsked = wanted.length > 0 && context.prompts.interactive && !context.yes
   if (wanted.length > 0 && !(await agreed(keys, wanted.length, context))) {
-    return { data: { keys, pinned: [] }, text: () => ['nothing was pinned'] }
+    return nothingDone({ keys, pinned: [] })
   }
   for (const file of new Set(wanted.map((k) => k.file))) {
     const mine = wanted.filter((k) => k.file === file).map((k) => k.shown)
@@ -38,8 +40,10 @@ export const run: RunCommand = async (input, context) => {
   const alarming = keys.filter((k) => !wanted.includes(k) && k.standing !== 'known')
   return {
     data: { keys, pinned: wanted.map((k) => k.shown.host) },
-    text: (view) => [...keyLines(keys, view), ...closing(keys, wanted)],
+    // Who was asked has seen them.
+    text: (view) => [...(wasAsked ? [] : keyLines(keys, view)), ...closing(keys, wanted, context.cwd)],
     error: alarming.length > 0 ? changedError(alarming) : undefined,
+    next: [`ship check -e ${environment.name}`],
   }
 }
 
@@ -69,32 +73,46 @@ async function agreed(keys: readonly Judged[], pinning: number, context: Context
     })
   }
   await context.settle()
-  context.say((view) => keyLines(keys, view))
-  return context.prompts.confirm(`pin ${count(pinning, 'key')}?`)
+  context.say((view) => [...keyLines(keys, view), ...whereToCompare(keys)])
+  const where = filesOf(
+    keys.filter((k) => k.standing !== 'known'),
+    context.cwd,
+  )
+  return context.prompts.confirm(`pin ${count(pinning, 'key')} in ${where}?`)
+}
+
+/** A fingerprint is worth what it is compared with: one line for each kind of key. */
+function whereToCompare(keys: readonly Judged[]): readonly string[] {
+  const kinds = new Set(keys.map(({ shown }) => shown.type.replace(/^ssh-|-sha2-.*$/g, '')))
+  return [...kinds].map((kind) => `to compare, on the host: ssh-keygen -lf /etc/ssh/ssh_host_${kind}_key.pub`)
 }
 
 function keyLines(keys: readonly Judged[], view: View): readonly string[] {
-  const columns = [
-    { title: 'HOST' },
-    { title: 'TYPE' },
-    { title: 'FINGERPRINT' },
-    { title: 'KEY' },
-    { title: 'FILE', shrink: true },
-  ]
-  const rows = keys.map(({ shown, file, standing }): Cell[] => [
+  const columns = [{ title: 'HOST' }, { title: 'TYPE' }, { title: 'FINGERPRINT' }, { title: 'KEY' }]
+  const rows = keys.map(({ shown, standing }): Cell[] => [
     shown.host,
     shown.type,
     shown.fingerprint,
     { text: standing, paint: PAINT[standing] },
-    file,
   ])
   return table(columns, rows, view)
 }
 
-function closing(keys: readonly Judged[], wanted: readonly Judged[]): readonly string[] {
+function filesOf(keys: readonly Judged[], cwd: string): string {
+  return [...new Set(keys.map((k) => shortPath(k.file, cwd)))].join(', ')
+}
+
+/** As a person would write it who stands in that folder. */
+function shortPath(file: string, cwd: string): string {
+  const below = relative(cwd, file)
+  if (!below.startsWith('..')) return below
+  return file.startsWith(`${homedir()}/`) ? `~${file.slice(homedir().length)}` : file
+}
+
+function closing(keys: readonly Judged[], wanted: readonly Judged[], cwd: string): readonly string[] {
   if (keys.length === 0) return ['no host is reached over SSH: nothing to trust']
   if (wanted.length === 0) return keys.every((k) => k.standing === 'known') ? ['all keys are known'] : []
-  return [`${count(wanted.length, 'key')} pinned`]
+  return [`${count(wanted.length, 'key')} pinned in ${filesOf(wanted, cwd)}`]
 }
 
 function changedError(keys: readonly Judged[]): ShipError {

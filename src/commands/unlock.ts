@@ -3,10 +3,11 @@ import { ShipError } from '../errors.ts'
 import type { Environment } from '../config/environment.ts'
 import { unlockHosts, type Unlocked } from '../release/upkeep.ts'
 import { errorLines } from '../ui/error.ts'
-import { ago } from '../ui/measure.ts'
+import { ago, count } from '../ui/measure.ts'
 import type { View } from '../ui/renderer.ts'
 import { table, type Cell } from '../ui/table.ts'
 import type { Context, RunCommand } from './command.ts'
+import { refuseUnasked } from './production.ts'
 import { chosenEnvironment } from './project.ts'
 
 const COLUMNS = [
@@ -19,6 +20,7 @@ const COLUMNS = [
 
 export const run: RunCommand = async (input, context) => {
   const environment = await chosenEnvironment(input, context)
+  refuseUnasked(environment, context)
   const hosts = input.on('force')
     ? await forced(environment, context)
     : await unlockHosts(environment, { force: false }, context.io)
@@ -45,7 +47,9 @@ async function forced(environment: Environment, context: Context): Promise<reado
 
 function unlockedLines(hosts: readonly Unlocked[], view: View): readonly string[] {
   const rows = hosts.map(({ host, was }): Cell[] =>
-    was ? [host, was.user, was.doing, ago(was.since, view.now), was.run] : [host, 'was not locked'],
+    was ? [host, was.user, was.doing, ago(was.since, view.now), was.run] : [host, 'nobody'],
   )
-  return table(COLUMNS, rows, view)
+  const locks = hosts.filter(({ was }) => was).length
+  const closing = locks === 0 ? 'no host was locked' : `${count(locks, 'lock')} taken over and given back`
+  return [...table(COLUMNS, rows, view), view.style.bold(closing)]
 }

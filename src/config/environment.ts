@@ -2,27 +2,21 @@
 import { ShipError } from '../errors.ts'
 import { parseRelPath, type AppName } from '../names.ts'
 import type { Host } from '../transport/transport.ts'
-import { parseShare } from '../units.ts'
-import { expandHosts } from './inventory.ts'
+import { amountOf, type Amount } from './amount.ts'
+import { balancersOf, type DrainSpec } from './balancers.ts'
+import { chooseEnvironment, chooseHosts, type Selection } from './choose.ts'
+import { guardsOf, type Guards } from './guards.ts'
+import { checksOf } from './health.ts'
+import { debTarget } from './install.ts'
+import { hooksOf, type Hook, type HookPoint } from './hooks.ts'
+import { idleParts } from './idle.ts'
+import { inherited, withoutUndefined } from './inheritance.ts'
+import { expandHosts, type HostDefaults } from './inventory.ts'
 import type { Project } from './load.ts'
-import { nearest } from './nearest.ts'
-import type { Config, EnvironmentConfig, HookConfig } from './schema.ts'
-
-/** A hook after parsing: `run` is an argument list; a string of the config became `['sh', '-c', text]`. */
-export interface Hook {
-  /** As the user wrote it, for output. */
-  readonly title: string
-  readonly argv: readonly string[]
-  /** Runs on exactly one host (the first of its role in fleet order). */
-  readonly once: boolean
-  /** Only hosts with this role; undefined: all. */
-  readonly role: string | undefined
-  readonly timeoutMs: number
-  readonly env: Readonly<Record<string, string>>
-}
-
-const HOOK_POINTS = ['beforeStage', 'beforeSwitch', 'afterSwitch', 'afterVerify', 'onFailure'] as const
-export type HookPoint = (typeof HOOK_POINTS)[number]
+import { logsOf, type LogSource } from './logs.ts'
+import { notifyOf, type Notify } from './notify.ts'
+import type { EnvironmentConfig } from './schema.ts'
+import { strategyOf, type Strategy } from './strategy.ts'
 
 /** A gate after parsing: the kind's own options, and the timing common to all kinds. */
 export interface GateSpec {
@@ -36,21 +30,21 @@ export interface GateSpec {
   readonly deadlineMs: number
   /** Good answers in a row that are wanted. */
   readonly successes: number
+  /** For so long the answers must stay good. */
+  readonly holdMs: number
+  /** Where the question is asked: on the host, or on this machine. */
+  readonly from: 'host' | 'client'
 }
 
-export type Strategy =
-  | { readonly type: 'all' }
-  | {
-      readonly type: 'rolling'
-      readonly batch: { readonly hosts: number } | { readonly share: number }
-      readonly pauseMs: number
-    }
+export type { Strategy } from './strategy.ts'
 
 export interface Environment {
   readonly name: string
   readonly app: AppName
   readonly hosts: readonly Host[]
   readonly keep: number
+  /** What is released: an archive that is unpacked (default), or a package that is installed. */
+  readonly format?: 'archive' | 'deb' | undefined
   readonly shared: {
     readonly dirs: readonly string[]
     readonly files: readonly string[]
@@ -58,94 +52,108 @@ export interface Environment {
   }
   readonly hooks: Readonly<Record<HookPoint, readonly Hook[]>>
   readonly health: readonly GateSpec[]
+  /** What is looked into when a release fails. */
+  readonly logs: readonly LogSource[]
+  /** Hosts are put back by themselves even behind a point of no return. */
+  readonly returnAnyway: boolean
   readonly strategy: Strategy
+  /** So many hosts may not be reached, and so many may fail by themselves, and the run is done all the same. */
+  readonly maxUnreachable: Amount
+  readonly maxFailed: Amount
+  /** Where payloads are sent once, and the configuration of its ssh. */
+  readonly relay?: { readonly host: Host; readonly sshConfig: string | undefined } | undefined
+  /** Load balancers that a host is taken out of while it is switched. */
+  readonly drains: readonly DrainSpec[]
+  /** Bytes a second to all hosts together; undefined: as fast as it goes. */
+  readonly limit: number | undefined
+  /** How files of earlier releases get into the next one. */
+  readonly reuse: 'copy' | 'hardlink'
+  /** How much is read back from hosts that cannot hash; default `sample`. */
+  readonly verify?: 'full' | 'sample' | undefined
+  /** What must hold before a release. */
+  readonly guards?: Guards | undefined
+  /** For so long a host waits to be reached anew after its switch, then it puts itself back; undefined: it does not wait. */
+  readonly confirmMs?: number | undefined
+  /** Who is told how a run ended. */
+  readonly notify?: Notify | undefined
+  /** Whether it is asked about before it is changed; undefined: by its name. */
+  readonly production?: boolean | undefined
+  /** What of it can have no effect, in words. */
+  readonly idle?: readonly string[] | undefined
   /** Absolute folder of the project: where ship.config lies. */
   readonly projectDir: string
 }
 
-/** Which environment and which of its hosts; `hosts` may hold `*`. */
-export interface Selection {
-  readonly name?: string | undefined
-  readonly hosts?: readonly string[] | undefined
-  readonly roles?: readonly string[] | undefined
-}
-
 const KEEP = 5
-const HOOK_TIMEOUT_MS = 300_000
 
 /** Rejects with reason `usage` (which environment, which hosts) or `config` (hosts, paths). */
 export async function environmentOf(project: Project, selection: Selection = {}): Promise<Environment> {
-  const { config } = project
-  const name = chooseEnvironment(config, selection.name)
-  const own = config.environments[name]
-  if (!own) throw new TypeError(`no environment "${name}"`)
-  const merged = { ...config.release, ...withoutUndefined(own) }
-  const hosts = await expandHosts(own.hosts, {
-    deployTo: merged.deployTo ?? `/opt/${project.name}`,
-    transport: merged.transport ?? 'auto',
-    knownHosts: merged.knownHosts === undefined ? undefined : `${project.dir}/${merged.knownHosts}`,
-    projectDir: project.dir,
-  })
+  const name = chooseEnvironment(project.config, selection.name)
+  const merged = mergedOf(project, name)
+  const defaults = defaultsOf(project, merged)
+  const hosts = await hostsOf(project, name)
+  const hooks = hooksOf(merged.hooks)
+  const health = await checksOf(merged.health ?? [], hosts, project.dir)
   return {
     name,
     app: project.name,
     hosts: chooseHosts(hosts, selection, name),
     keep: merged.keep ?? KEEP,
+    format: merged.format,
     shared: sharedPaths(merged.shared),
-    hooks: hooksOf(merged.hooks),
-    health: merged.health ?? [],
+    hooks,
+    health,
+    idle: idleParts({ hooks, health }, hosts, name),
+    logs: logsOf(merged.logs),
+    returnAnyway: merged.returnAnyway ?? false,
     strategy: strategyOf(merged.strategy),
+    maxUnreachable: amountOf(merged.maxUnreachable ?? 0),
+    maxFailed: amountOf(merged.maxFailed ?? 0),
+    relay: await relayOf(merged, defaults),
+    drains: await balancersOf(merged.drain ?? [], hosts, defaults),
+    limit: merged.limit,
+    reuse: merged.reuse ?? 'copy',
+    verify: merged.verify,
+    guards: guardsOf(merged, (other) => hostsOf(project, other)),
+    confirmMs: merged.confirm === false ? undefined : merged.confirm,
+    notify: notifyOf(merged.notify),
+    production: merged.production,
     projectDir: project.dir,
   }
 }
 
-function chooseEnvironment(config: Config, wanted: string | undefined): string {
-  const names = Object.keys(config.environments)
-  const [only] = names
-  if (wanted !== undefined) {
-    if (names.includes(wanted)) return wanted
-    const near = nearest(wanted, names)
-    const hint = near === undefined ? '' : `; did you mean "${near}"?`
-    throw new ShipError('usage', `there is no environment "${wanted}"${hint}`, {
-      next: [`known: ${names.join(', ') || 'none'}`],
-    })
-  }
-  if (only === undefined)
-    throw new ShipError('config', 'the configuration has no environments', {
-      next: ['add "environments" with the hosts to release to'],
-    })
-  if (names.length > 1) throw new ShipError('usage', 'which environment?', { next: names.map((n) => `-e ${n}`) })
-  return only
+/** What holds for an environment: its own values, those it inherits, and the defaults of all. */
+function mergedOf({ config }: Project, name: string): EnvironmentConfig {
+  return { ...config.release, ...withoutUndefined(inherited(config.environments, name) ?? {}) }
 }
 
-function chooseHosts(
-  hosts: readonly Host[],
-  { hosts: names = [], roles = [] }: Selection,
-  environment: string,
-): Host[] {
-  const patterns = names.map((name) => ({
-    name,
-    test: new RegExp(`^${name.split('*').map(escapePattern).join('.*')}$`),
-  }))
-  const unknown = patterns.find(({ test }) => !hosts.some((h) => test.test(h.name)))
-  if (unknown) {
-    const near = nearest(
-      unknown.name,
-      hosts.map((h) => h.name),
-    )
-    const hint = near === undefined ? '' : `; did you mean "${near}"?`
-    throw new ShipError('usage', `no host of "${environment}" is called "${unknown.name}"${hint}`, {
-      next: [`known: ${hosts.map((h) => h.name).join(', ')}`],
-    })
+function defaultsOf(project: Project, merged: EnvironmentConfig): HostDefaults {
+  const { name, dir } = project
+  const deb = debTarget(project, merged)
+  return {
+    deployTo: merged.deployTo ?? `/opt/${deb?.package ?? name}`,
+    deb,
+    transport: merged.transport ?? 'auto',
+    knownHosts: merged.knownHosts === undefined ? undefined : `${dir}/${merged.knownHosts}`,
+    projectDir: dir,
   }
-  const chosen = hosts
-    .filter((h) => patterns.length === 0 || patterns.some(({ test }) => test.test(h.name)))
-    .filter((h) => roles.length === 0 || h.roles.some((role) => roles.includes(role)))
-  if (chosen.length > 0) return chosen
-  const known = [...new Set(hosts.flatMap((h) => h.roles))]
-  throw new ShipError('usage', `no host of "${environment}" has a role of ${roles.join(', ')}`, {
-    next: [`known roles: ${known.join(', ') || 'none'}`],
-  })
+}
+
+/** All hosts of an environment. Rejects with reason `config`. */
+async function hostsOf(project: Project, name: string): Promise<Host[]> {
+  const merged = mergedOf(project, name)
+  if (!merged.hosts) throw new TypeError(`no environment "${name}" with hosts`)
+  return expandHosts(merged.hosts, defaultsOf(project, merged))
+}
+
+async function relayOf(
+  { relay, relaySshConfig }: EnvironmentConfig,
+  defaults: HostDefaults,
+): Promise<Environment['relay']> {
+  if (relay === undefined) return undefined
+  const [host, ...more] = await expandHosts([relay], defaults)
+  if (!host || more.length > 0) throw new ShipError('config', 'release.relay names more than one host')
+  return { host, sshConfig: relaySshConfig }
 }
 
 function sharedPaths(shared: EnvironmentConfig['shared']): Environment['shared'] {
@@ -161,45 +169,4 @@ function sharedPaths(shared: EnvironmentConfig['shared']): Environment['shared']
     files: all.slice(dirs.length, dirs.length + files.length),
     optionalFiles: all.slice(dirs.length + files.length),
   }
-}
-
-function hooksOf(hooks: EnvironmentConfig['hooks']): Environment['hooks'] {
-  const at = (point: HookPoint): Hook[] => (hooks?.[point] ?? []).map(hookOf)
-  return {
-    beforeStage: at('beforeStage'),
-    beforeSwitch: at('beforeSwitch'),
-    afterSwitch: at('afterSwitch'),
-    afterVerify: at('afterVerify'),
-    onFailure: at('onFailure'),
-  }
-}
-
-function hookOf(hook: HookConfig): Hook {
-  const object =
-    typeof hook === 'string' || Array.isArray(hook)
-      ? { run: hook, once: false, role: undefined, timeout: HOOK_TIMEOUT_MS, env: {} }
-      : hook
-  const { run, once, role, timeout, env } = object
-  const argv = typeof run === 'string' ? ['sh', '-c', run] : run
-  return { title: typeof run === 'string' ? run : run.join(' '), argv, once, role, timeoutMs: timeout, env }
-}
-
-function strategyOf(strategy: EnvironmentConfig['strategy']): Strategy {
-  if (strategy === undefined || strategy === 'all') return { type: 'all' }
-  if (strategy === 'rolling') return { type: 'rolling', batch: { hosts: 1 }, pauseMs: 0 }
-  if (strategy.type === 'all') return { type: 'all' }
-  const { batch, pause } = strategy
-  return {
-    type: 'rolling',
-    batch: typeof batch === 'number' ? { hosts: batch } : { share: parseShare(batch) ?? 1 },
-    pauseMs: pause,
-  }
-}
-
-function withoutUndefined<T extends object>(value: T): Partial<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as Partial<T>
-}
-
-function escapePattern(text: string): string {
-  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }

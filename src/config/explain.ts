@@ -14,6 +14,9 @@ export interface Source {
 type Issue = z.core.$ZodIssue
 type Schema = z.core.$ZodType
 
+/** More are no help. */
+const MOST_KEYS = 20
+
 interface Problem {
   readonly path: readonly (string | number)[]
   readonly message: string
@@ -25,7 +28,7 @@ export function explain(issues: readonly Issue[], schema: Schema, source: Source
   const lines = problems.map((problem) => {
     const place = locate(source.file, source.text, problem.path)
     const where = place ? `${source.file}:${place.line}:${place.column}` : source.file
-    const path = problem.path.length > 0 ? `${pathText(problem.path)}: ` : ''
+    const path = problem.path.length > 0 ? `${escapeControls(pathText(problem.path))}: ` : ''
     return `${where}  ${path}${problem.message}`
   })
   const [only] = lines
@@ -40,7 +43,7 @@ export function explain(issues: readonly Issue[], schema: Schema, source: Source
 function problemsOf(issue: Issue, schema: Schema, above: readonly (string | number)[]): Problem[] {
   const path = [...above, ...issue.path.filter((p) => typeof p !== 'symbol')]
   if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(schema, path)
+    const known = keysAt(schema, path, issue.input)
     return issue.keys.map((key) => {
       const near = nearest(key, known)
       const hint = near === undefined ? knownKeys(known) : `; did you mean "${near}"?`
@@ -67,35 +70,54 @@ function bestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] {
 
 function wording(issue: Issue): string {
   if (issue.code === 'invalid_type' && issue.input === undefined) return 'is missing'
+  // A name in a record: why it is none stands inside.
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
+  // A union that one key tells apart; zod words it for programmers.
+  const kinds = /^Invalid discriminator value\. Expected (.*)$/.exec(issue.message)?.[1]
+  if (kinds !== undefined) {
+    const all = kinds.replaceAll(' | ', ', ').replaceAll("'", '"')
+    return issue.input === undefined ? `is missing; it is one of ${all}` : `is none of ${all}`
+  }
   return issue.message.replace(/^Invalid input: /, '').replace(/^Too small: /, '')
 }
 
 function knownKeys(known: readonly string[]): string {
-  return known.length > 0 && known.length <= 12 ? ` (known: ${known.join(', ')})` : ''
+  return known.length > 0 && known.length <= MOST_KEYS ? ` (known: ${known.join(', ')})` : ''
+}
+
+/** Of a union that a key tells apart, the branch that the value chose. */
+function branchesOf(def: Record<string, unknown>, value: unknown): Schema[] {
+  const all = def['options'] as Schema[]
+  const name = def['discriminator']
+  if (typeof name !== 'string' || typeof value !== 'object' || value === null) return all
+  const chosen = (value as Record<string, unknown>)[name]
+  return all.filter(({ _zod }) => (_zod.propValues?.[name] as Set<unknown> | undefined)?.has(chosen) !== false)
 }
 
 function pathText(path: readonly (string | number)[]): string {
   return path.map((p, i) => (typeof p === 'number' || /^\d+$/.test(p) ? `[${p}]` : i === 0 ? p : `.${p}`)).join('')
 }
 
-/** Keys that an object at a path may have, over all branches of unions. */
-function keysAt(schema: Schema, path: readonly (string | number)[]): string[] {
+/** Keys that an object at a path may have, over all branches of unions, or over those that its own kind leaves. */
+function keysAt(schema: Schema, path: readonly (string | number)[], value: unknown): string[] {
   const def = (schema as unknown as { _zod: { def: Record<string, unknown> } })._zod.def
-  const inner = (key: string): string[] => keysAt(def[key] as Schema, path)
+  const inner = (key: string): string[] => keysAt(def[key] as Schema, path, value)
   switch (def['type']) {
     case 'object': {
       const shape = def['shape'] as Record<string, Schema>
       const [first, ...rest] = path
       if (first === undefined) return Object.keys(shape).filter((k) => k !== '$schema')
       const child = shape[String(first)]
-      return child ? keysAt(child, rest) : []
+      return child ? keysAt(child, rest, value) : []
     }
     case 'array':
-      return path.length > 0 ? keysAt(def['element'] as Schema, path.slice(1)) : []
+      return path.length > 0 ? keysAt(def['element'] as Schema, path.slice(1), value) : []
     case 'record':
-      return path.length > 0 ? keysAt(def['valueType'] as Schema, path.slice(1)) : []
+      return path.length > 0 ? keysAt(def['valueType'] as Schema, path.slice(1), value) : []
     case 'union':
-      return [...new Set((def['options'] as Schema[]).flatMap((option) => keysAt(option, path)))]
+      return [
+        ...new Set(branchesOf(def, path.length === 0 ? value : undefined).flatMap((one) => keysAt(one, path, value))),
+      ]
     case 'pipe':
       return inner('in')
     case 'optional':

@@ -3,8 +3,9 @@ import { resolve } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { parseHostName } from '../names.ts'
 import type { TransportName } from '../transport/index.ts'
-import type { Host } from '../transport/transport.ts'
-import { hostEntry, type EnvironmentConfig, type HostEntry } from './schema.ts'
+import type { DebTarget, Host } from '../transport/transport.ts'
+import { hostEntry, type HostEntry } from './host-entry.ts'
+import type { EnvironmentConfig } from './schema.ts'
 
 /** What hosts inherit, and what paths are relative to. */
 export interface HostDefaults {
@@ -12,13 +13,18 @@ export interface HostDefaults {
   readonly transport: 'auto' | TransportName
   readonly knownHosts: string | undefined
   readonly projectDir: string
+  /** Where packages are released. */
+  readonly deb?: DebTarget | undefined
 }
 
 const MAX_HOSTS = 10_000
 const INVENTORY_MS = 30_000
 
 /** All hosts in the order in which they were written. */
-export async function expandHosts(hosts: EnvironmentConfig['hosts'], defaults: HostDefaults): Promise<Host[]> {
+export async function expandHosts(
+  hosts: NonNullable<EnvironmentConfig['hosts']>,
+  defaults: HostDefaults,
+): Promise<Host[]> {
   const entries = typeof hosts === 'function' ? await dynamicHosts(hosts) : hosts
   const all = entries.flatMap((entry) => hostsOf(entry, defaults))
   const seen = new Set<string>()
@@ -112,7 +118,7 @@ function oneHost(fields: Fields, defaults: HostDefaults): Host {
   const address = fields.host.replace(/^\[(.*)\]$/, '$1')
   const local = fields.local === undefined ? undefined : resolve(defaults.projectDir, fields.local)
   const wanted = fields.transport ?? defaults.transport
-  const transport = local === undefined ? (wanted === 'auto' ? 'sftp' : wanted) : 'local'
+  const transport = local === undefined ? wanted : 'local'
   const file = (path: string | undefined): string | undefined =>
     path === undefined ? undefined : resolvePath(path, defaults.projectDir)
   return {
@@ -133,7 +139,8 @@ function oneHost(fields: Fields, defaults: HostDefaults): Host {
     roles: fields.roles,
     labels: fields.labels,
     env: fields.env,
-    deployTo: safeFolder(local ?? fields.deployTo ?? defaults.deployTo),
+    deployTo: folderOf(local ?? fields.deployTo ?? defaults.deployTo, defaults.deb),
+    deb: defaults.deb,
     transport,
   }
 }
@@ -162,6 +169,15 @@ const SYSTEM_FOLDERS = new Set([
   '/var',
 ])
 
+/** A package has its folder in its name and its scripts. */
+function folderOf(path: string, deb: DebTarget | undefined): string {
+  const folder = safeFolder(path)
+  if (!deb || folder === `/opt/${deb.package}`) return folder
+  throw new ShipError('config', `deployTo is "${folder}", and the package is installed in /opt/${deb.package}`, {
+    next: ['with format "deb" leave deployTo out; deb.package names the folder'],
+  })
+}
+
 /** A folder that may belong to one app: absolute, clean, and none that the system owns. */
 function safeFolder(path: string): string {
   const clean = path.replace(/\/+$/, '') || '/'
@@ -171,7 +187,7 @@ function safeFolder(path: string): string {
   }
   if (SYSTEM_FOLDERS.has(clean)) {
     throw new ShipError('config', `deployTo "${clean}" belongs to the system`, {
-      next: [`use a folder of the app's own, for example ${clean === '/' ? '/opt' : clean}/<name>`],
+      next: [`use a folder of the app's own, for example /opt/<name>`],
     })
   }
   return clean

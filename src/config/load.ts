@@ -1,11 +1,8 @@
 /** Finds the configuration upward from a folder, reads it in any of its forms, and checks it. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { parseDocument } from 'yaml'
 import { messageOf, ShipError } from '../errors.ts'
 import { parseAppName, type AppName } from '../names.ts'
-import { explain } from './explain.ts'
-import { placeText } from './locate.ts'
 import { importModule } from './modules.ts'
 import { configSchema, type Config } from './schema.ts'
 
@@ -30,17 +27,25 @@ export interface LoadOptions {
 /** Rejects with reason `config`, with file, line and column where they are known. */
 export async function loadProject({ cwd, configFile }: LoadOptions): Promise<Project> {
   const file = configFile === undefined ? findUpward(cwd) : resolve(cwd, configFile)
+  if (file === undefined) {
+    throw new ShipError('config', `no ship.config.{ts,mts,js,mjs,json,yaml,yml} in "${cwd}" or above`, {
+      next: ['ship init writes one; or name yours: --config FILE'],
+    })
+  }
   if (!existsSync(file)) throw new ShipError('config', `"${configFile}" does not exist`)
   const shown = relative(cwd, file) || file
   const written = withoutFree(await read(file, shown))
   const source = { file: shown, text: readFileSync(file, 'utf8') }
-  const parsed = configSchema.safeParse(written, { reportInput: true })
-  if (!parsed.success) throw explain(parsed.error.issues, configSchema, source)
+  const parsed = configSchema.safeParse(written, { reportInput: true, jitless: true })
+  if (!parsed.success) {
+    const { explain } = await import('./explain.ts')
+    throw explain(parsed.error.issues, configSchema, source)
+  }
   return { dir: dirname(file), file, name: parseAppName(parsed.data.name), config: parsed.data, written }
 }
 
-/** Upward to the root of the file system, but not out of a repository. */
-function findUpward(cwd: string): string {
+/** Upward to the root of the file system, but not out of a repository; undefined when there is none. */
+export function findUpward(cwd: string): string | undefined {
   for (let dir = resolve(cwd); ; dir = dirname(dir)) {
     const found = existsSync(dir) ? readdirSync(dir).filter((name) => FILE.test(name)) : []
     const [first] = found
@@ -50,11 +55,8 @@ function findUpward(cwd: string): string {
       })
     }
     if (first !== undefined) return join(dir, first)
-    if (dirname(dir) === dir || existsSync(join(dir, '.git'))) break
+    if (dirname(dir) === dir || existsSync(join(dir, '.git'))) return undefined
   }
-  throw new ShipError('config', `no ship.config.{ts,mts,js,mjs,json,yaml,yml} in "${cwd}" or above`, {
-    next: ['write one: see the README, or name it with --config FILE'],
-  })
 }
 
 async function read(file: string, shown: string): Promise<unknown> {
@@ -70,8 +72,12 @@ async function read(file: string, shown: string): Promise<unknown> {
   }
 }
 
-/** JSON by the YAML reader too, for its positions; what only YAML allows is still refused in a .json file. */
-function readData(file: string, shown: string): unknown {
+/**
+ * JSON by the YAML reader too, for its positions; what only YAML allows is still refused in a .json file. The reader is loaded for them alone:
+ * it is the largest part of what a configuration may need.
+ */
+async function readData(file: string, shown: string): Promise<unknown> {
+  const [{ parseDocument }, { placeText }] = await Promise.all([import('yaml'), import('./locate.ts')])
   const text = readFileSync(file, 'utf8')
   const document = parseDocument(text, { prettyErrors: false, version: '1.2' })
   const [error] = document.errors
@@ -84,10 +90,13 @@ function readData(file: string, shown: string): unknown {
   }
 }
 
+const HEADERS = new Set(['headers', 'expectHeaders'])
+
 /** Keys that start with `x-` are the user's own. */
 function withoutFree(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutFree)
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
   const kept = Object.entries(value).filter(([key]) => !key.startsWith('x-'))
-  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutFree(inner)]))
+  // Names of HTTP headers often begin like that, and mean something.
+  return Object.fromEntries(kept.map(([key, inner]) => [key, HEADERS.has(key) ? inner : withoutFree(inner)]))
 }

@@ -2,23 +2,43 @@
  * Loads a project's own modules (configuration, recipes). `import ... from 'slipway'` in them means the ship that is running, so a
  * project need not install it; TypeScript is run by Node's own type stripping.
  */
-import { existsSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ShipError } from '../errors.ts'
+import { API_URL, OWN_MODULES } from '../own-files.ts'
 
-/** The public API beside this file, as source or compiled. */
-const API =
-  ['../index.ts', '../index.js'].map((path) => join(import.meta.dirname, path)).find((path) => existsSync(path)) ?? ''
+/** Which file imported which, as Node resolved it, for all modules loaded here. */
+const imports = new Map<string, Set<string>>()
+
+/** The files that a module imported when it was loaded, and what these imported, absolute; ship's own are left out. */
+export function importedFiles(file: string): readonly string[] {
+  const found = new Set<string>()
+  const visit = (from: string): void => {
+    for (const to of imports.get(from) ?? []) {
+      if (found.has(to)) continue
+      found.add(to)
+      visit(to)
+    }
+  }
+  visit(file)
+  return [...found].filter((path) => path !== file)
+}
+
+function noteImport(from: string | undefined, to: string): void {
+  if (from === undefined || !from.startsWith('file:') || !to.startsWith('file:')) return
+  const [parent, child] = [from, to].map((url) => fileURLToPath(url.replace(/[?#].*$/, '')))
+  if (parent === undefined || child === undefined || child.startsWith(OWN_MODULES)) return
+  imports.set(parent, (imports.get(parent) ?? new Set()).add(child))
+}
 
 /** The default export of a module. Syntax errors, throws and a missing default export are errors with their place. */
 export async function importModule(file: string): Promise<unknown> {
   const url = pathToFileURL(file).href
   const hooks = registerHooks({
     resolve(specifier, context, next) {
-      if (specifier === 'slipway') return { url: pathToFileURL(API).href, shortCircuit: true }
+      if (specifier === 'slipway') return { url: API_URL, shortCircuit: true }
       const resolved = next(specifier, context)
+      noteImport(context.parentURL, resolved.url)
       // Told outright, Node need not guess (and warn) in projects whose package.json names no module type.
       if (resolved.url.split('?')[0] === url && file.endsWith('.ts'))
         return { ...resolved, format: 'module-typescript' }

@@ -1,14 +1,17 @@
 /** A bundle: a manifest and an archive that holds exactly what it lists, in its order. */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { ShipError } from '../errors.ts'
-import { manifestDigest, parseManifest, type Entry, type Manifest } from '../tree/manifest.ts'
-import type { ArchiveEntry } from './format.ts'
+import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
+import { readForeign } from '../foreign.ts'
+import { escapeControls } from '../names.ts'
+import { manifestDigest, MAX_MANIFEST_BYTES, parseManifest, type Entry, type Manifest } from '../tree/manifest.ts'
+import { wasBuiltHere } from './built-here.ts'
+import type { ArchiveEntry, Content, Format } from './format.ts'
 import { formatOfFile, formats } from './index.ts'
-import { parseSums, SUMS_FILE } from './sums.ts'
+import { parseSums, readSums, SUMS_FILE } from './sums.ts'
 
 export interface Bundle {
   readonly manifest: Manifest
@@ -18,10 +21,12 @@ export interface Bundle {
   readonly archive: string
   /** Name of the archive's format. */
   readonly format: string
+  /** Content of every file by its path, where a check has read it and it is little: then nothing is read twice. */
+  readonly content?: ReadonlyMap<string, readonly Buffer[]> | undefined
 }
 
 /** Name of the manifest's file beside the archives. */
-export function manifestFileName({ name, version }: Pick<Manifest, 'name' | 'version'>): string {
+export function manifestFileName({ name, version }: { readonly name: string; readonly version: string }): string {
   return `${name}-${version}.manifest.json`
 }
 
@@ -37,17 +42,14 @@ export async function openBundle(file: string): Promise<Bundle> {
       next: [`give a file that ends in ${formats.map((f) => `.${f.name}`).join(', ')}, or a version`],
     })
   }
-  const manifest = await manifestBeside(archive, basename(archive).slice(0, -format.name.length - 1))
-  if (format.fileName(manifest) !== basename(archive)) {
-    throw new ShipError('refused', `"${basename(archive)}" does not belong to ${manifestFileName(manifest)}`, {
-      details: [`the manifest's archive is ${format.fileName(manifest)}`],
-    })
-  }
+  const there = await stat(archive).catch(() => undefined)
+  if (there && !there.isFile()) throw new ShipError('usage', `"${basename(file)}" is not a file`)
+  const manifest = await manifestBeside(archive, format)
   return { manifest, digest: manifestDigest(manifest), archive, format: format.name }
 }
 
 /** Gets each entry once, in the order of the manifest. What it leaves of `content` is read and checked all the same. */
-export type BundleVisitor = (entry: Entry, content: AsyncIterable<Buffer>) => Promise<void>
+export type BundleVisitor = (entry: Entry, content: Content) => Promise<void>
 
 export interface ReadOptions {
   readonly signal: AbortSignal
@@ -69,12 +71,10 @@ export async function readBundle(bundle: Bundle, visit: BundleVisitor, options: 
       if (want === undefined) throw refusal(bundle, `holds "${found.path}", which its manifest does not list`)
       const difference = differenceOf(found, want.path, want.entry ?? ROOT)
       if (difference !== undefined) throw refusal(bundle, difference)
-      const hashed = hashing(content)
-      if (want.entry) await visit(want.entry, hashed.content)
-      // What the visitor left is read all the same: it counts for the digest.
-      for await (const rest of hashed.content) void rest
-      if (want.entry?.type !== 'file') return
-      if (hashed.digest() !== want.entry.sha256) throw refusal(bundle, `holds "${want.entry.path}" with other bytes`)
+      if (!want.entry) return
+      const digest = await visited(want.entry, content ?? [], visit)
+      if (want.entry.type !== 'file') return
+      if (digest !== want.entry.sha256) throw refusal(bundle, `holds "${want.entry.path}" with other bytes`)
       options.onProgress?.((done += want.entry.size))
     },
     { signal: options.signal },
@@ -83,16 +83,47 @@ export async function readBundle(bundle: Bundle, visit: BundleVisitor, options: 
   if (missing) throw refusal(bundle, `lacks "${missing.path}"`)
 }
 
-/** Checks an archive's own digest against SHA256SUMS, when it stands there, and every byte in it against the manifest. */
-export async function verifyBundle(bundle: Bundle, options: ReadOptions): Promise<void> {
+/** Bytes of files up to which a check holds on to what it read. */
+const MAX_HELD_BYTES = 64 * 1024 * 1024
+
+/**
+ * Checks an archive's own digest against SHA256SUMS, when it stands there, and every byte in it against the manifest, unless it was built
+ * here. Resolves with the bundle, and with its content where that was read and is little.
+ */
+export async function verifyBundle(bundle: Bundle, options: ReadOptions): Promise<Bundle> {
+  const archive = await verifyListed(bundle, options.signal)
+  if (await wasBuiltHere({ format: bundle.format, archive, manifest: bundle.digest })) return bundle
+  const content = new Map<string, readonly Buffer[]>()
+  const isLittle = bundle.manifest.entries.reduce((sum, e) => sum + sizeOf(e), 0) <= MAX_HELD_BYTES
+  const hold: BundleVisitor = async (entry, pieces) => {
+    if (entry.type !== 'file') return
+    const held: Buffer[] = []
+    for await (const piece of pieces) held.push(piece)
+    content.set(entry.path, held)
+  }
+  await readBundle(bundle, isLittle ? hold : () => Promise.resolve(), options)
+  return isLittle ? { ...bundle, content } : bundle
+}
+
+/** Content of the files of a manifest, bytes. */
+function sizeOf(entry: Entry): number {
+  return entry.type === 'file' ? entry.size : 0
+}
+
+/** Checks archive and manifest against SHA256SUMS, where it lists them; resolves with the archive's digest. Rejects with reason `refused`. */
+export async function verifyListed(bundle: Bundle, signal: AbortSignal): Promise<string> {
   const folder = dirname(bundle.archive)
   const name = basename(bundle.archive)
-  const text = await readFile(join(folder, SUMS_FILE), 'utf8').catch(() => '')
-  const sums = parseSums(text)
+  const text = await readSums(folder)
+  const sums = parseSums(text?.toString('utf8') ?? '')
+  const archive = await fileDigest(bundle.archive, signal).catch((cause: unknown) => {
+    throwIfAborted(signal)
+    throw new ShipError('refused', `the archive is damaged: ${messageOf(cause)}`, { cause })
+  })
   for (const file of [name, manifestFileName(bundle.manifest)]) {
     const expected = sums.get(file)
     if (expected === undefined) continue
-    const digest = await fileDigest(join(folder, file), options.signal)
+    const digest = file === name ? archive : await fileDigest(join(folder, file), signal)
     if (digest !== expected) {
       throw new ShipError('refused', `"${file}" is not the file that ${SUMS_FILE} lists`, {
         details: [`it has sha256 ${digest}`, `listed is   ${expected}`],
@@ -101,7 +132,7 @@ export async function verifyBundle(bundle: Bundle, options: ReadOptions): Promis
       })
     }
   }
-  await readBundle(bundle, () => Promise.resolve(), options)
+  return archive
 }
 
 /** sha256 of a file, hexadecimal. */
@@ -111,20 +142,56 @@ export async function fileDigest(file: string, signal: AbortSignal): Promise<str
   return sum.digest('hex')
 }
 
-async function manifestBeside(archive: string, stem: string): Promise<Manifest> {
+/**
+ * What a bundle is made of, from its manifest alone: given the manifest's own file, or an archive that may be gone. Rejects with reason
+ * `usage` when there is no manifest, and `refused` when it is damaged; both name the file.
+ */
+export async function openManifest(file: string): Promise<Manifest> {
+  const format = formatOfFile(file)
+  if (format) return manifestBeside(file, format)
+  const manifest = await readManifest(file)
+  if (manifest) return manifest
+  throw new ShipError('usage', `"${basename(file)}" does not exist`)
+}
+
+/** Undefined when there is no such file. */
+async function readManifest(file: string): Promise<Manifest | undefined> {
+  const bytes = await readForeign(file, MAX_MANIFEST_BYTES)
+  return bytes && namedAfter(file, () => parseManifest(bytes))
+}
+
+async function manifestBeside(archive: string, format: Format): Promise<Manifest> {
+  const stem = basename(archive).slice(0, -format.name.length - 1)
   // `shop-1.4.2-linux-x64` has its manifest in `shop-1.4.2.manifest.json`.
   const stems = [stem, stem.replace(/-[a-z0-9]+-[a-z0-9]+$/, '')]
   for (const file of stems.map((s) => join(dirname(archive), `${s}.manifest.json`))) {
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined
-      throw error
-    })
-    if (text !== undefined) return parseManifest(text)
+    const manifest = await readManifest(file)
+    if (!manifest) continue
+    const name = format.fileName(manifest)
+    if (name === basename(archive) && manifestFileName(manifest) === basename(file)) return manifest
+    throw new ShipError(
+      'refused',
+      `"${escapeControls(basename(archive))}" does not belong to ${escapeControls(basename(file))}`,
+      { details: [`the manifest is of ${manifest.name} ${manifest.version}, its archive is ${name}`] },
+    )
   }
   throw new ShipError('usage', `there is no manifest beside "${basename(archive)}"`, {
     details: [`looked for ${stems[0]}.manifest.json in ${dirname(archive)}`],
     next: ['keep the files of a build together, or build it again: ship build'],
   })
+}
+
+/** What is wrong in a file is told with the file's name. */
+function namedAfter<T>(file: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (!(error instanceof ShipError)) throw error
+    throw new ShipError(error.reason, `${escapeControls(basename(file))}: ${error.message}`, {
+      cause: error,
+      next: error.next.length > 0 ? error.next : ['get the files of the build again, or build it again'],
+    })
+  }
 }
 
 interface Expected {
@@ -154,20 +221,28 @@ function differenceOf(found: ArchiveEntry, path: string, entry: Entry | typeof R
   return undefined
 }
 
-/** Content as it passes, and the digest of what passed. */
-function hashing(source: AsyncIterable<Buffer> | undefined) {
+/** Lets content be visited and returns its digest. What the visitor leaves is read all the same: it counts. */
+async function visited(entry: Entry, content: Content, visit: BundleVisitor): Promise<string> {
+  if (!(Symbol.asyncIterator in content) && content.length < 2) {
+    await visit(entry, content)
+    return hash('sha256', content[0] ?? '', 'hex')
+  }
   const sum = createHash('sha256')
   async function* pass(): AsyncGenerator<Buffer> {
-    for await (const chunk of source ?? []) {
+    for await (const chunk of content) {
       sum.update(chunk)
       yield chunk
     }
   }
-  return { content: pass(), digest: () => sum.digest('hex') }
+  const passing = pass()
+  await visit(entry, passing)
+  for await (const rest of passing) void rest
+  return sum.digest('hex')
 }
 
 function refusal({ archive }: Bundle, what: string): ShipError {
-  return new ShipError('refused', `${basename(archive)} ${what}`, {
+  // Names come from strangers: a line end in one would forge a line of ours.
+  return new ShipError('refused', escapeControls(`${basename(archive)} ${what}`), {
     state: 'nothing was changed on any host',
     next: ['get the archive again, or build it again'],
   })

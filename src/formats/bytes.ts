@@ -9,6 +9,14 @@ export class ByteReader {
     this.#source = source[Symbol.asyncIterator]()
   }
 
+  /** Exactly `length` bytes if they are here already: most entries are small, and a turn of the event loop costs more than to read one. */
+  here(length: number): Buffer | undefined {
+    if (this.#held.length < length) return undefined
+    const taken = this.#held.subarray(0, length)
+    this.#held = this.#held.subarray(length)
+    return taken
+  }
+
   /** Exactly `length` bytes in one buffer; rejects (reason `refused`) when the stream ends before. */
   async take(length: number): Promise<Buffer> {
     while (this.#held.length < length) {
@@ -16,9 +24,7 @@ export class ByteReader {
       if (!more) throw endedEarly()
       this.#held = this.#held.length === 0 ? more : Buffer.concat([this.#held, more])
     }
-    const taken = this.#held.subarray(0, length)
-    this.#held = this.#held.subarray(length)
-    return taken
+    return this.here(length) ?? Buffer.alloc(0)
   }
 
   /** Exactly `length` bytes, in the chunks they come in. */

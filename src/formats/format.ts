@@ -1,5 +1,5 @@
 /** The contract of a package format: a frozen tree in, one file out. One file per format, one line in `index.ts`. */
-import type { Writable } from 'node:stream'
+import type { Transform, Writable } from 'node:stream'
 import type { Manifest, Tree } from '../tree/manifest.ts'
 
 export interface WriteOptions {
@@ -19,6 +19,8 @@ export interface Format {
    * `build` that names the path when the format cannot hold an entry (zip and links, say) or a file changed since the walk.
    */
   write(tree: Tree, to: Writable, options: WriteOptions): Promise<void>
+  /** Of a format that is a tar: what makes the tar of a file's bytes. */
+  readonly decoder?: () => Transform
   /** Reads an archive of this format strictly; see `read.ts`. */
   read(file: string, visit: EntryVisitor, options: { readonly signal: AbortSignal }): Promise<void>
 }
@@ -32,8 +34,11 @@ export interface ArchiveEntry {
   readonly target?: string | undefined
 }
 
+/** Bytes of a file: a small one in one piece, a big one as it comes. */
+export type Content = readonly Buffer[] | AsyncIterable<Buffer>
+
 /** Called once per entry in archive order; `content` is present for files and must be consumed before the promise resolves. */
-export type EntryVisitor = (entry: ArchiveEntry, content: AsyncIterable<Buffer> | undefined) => Promise<void>
+export type EntryVisitor = (entry: ArchiveEntry, content: Content | undefined) => Promise<void>
 
 /** File name of a bundle without its extension: `shop-1.4.2-linux-x64`, or `shop-1.4.2` when any platform will do. */
 export function bundleName({ name, version, platform }: Manifest): string {

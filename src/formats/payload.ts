@@ -11,25 +11,43 @@
  * a file at the top named "-" stands as "./-". The sha256 of `checks` goes to the host as an argument: it vouches for the lists,
  * the lists vouch for every file. `entries` is what `find | wc -l` says in the tree, less one for the tree itself.
  *
+ * With a base (a release that is whole on the host) the lists come as edits of the base's (`sums.edits` and so on, see delta.ts), and two
+ * more members stand before the tree, which holds only what is sent:
+ *
+ *   kept              which lines of the base's `sums` are files that are copied from it, in the form of edits
+ *   copies            two lines per file that lies at another path: from, relative to `releases/`, and to, relative to the tree
+ *   gone              paths of the base that are not in the tree
+ *
  * Both compressions allow one stream after another to be read as one. So a `.tar.gz` or `.tar.zst` is sent as it lies in `dist/`, behind a
  * small stream with the lists; only a host that cannot unpack it, or a zip, makes ship pack anew.
  */
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { PassThrough, Readable, type Transform } from 'node:stream'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { constants, createGzip, createZstdCompress } from 'node:zlib'
-import { canonicalManifest, type Entry, type Manifest } from '../tree/manifest.ts'
-import { readBundle, type Bundle } from './bundle.ts'
-import { padding, tarEnd, tarHeader } from './tar.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Entry, Manifest } from '../tree/manifest.ts'
+import type { Version } from '../version.ts'
+import type { Bundle } from './bundle.ts'
+import { checkLists, digestOf, LISTS, type Lists } from './check-lists.ts'
+import { bestDelta, keepsMost, keptLines, lineEdits, type Base, type Delta } from './delta.ts'
+import { nearCopies, nearOf, type Near } from './near.ts'
+import { compressed, packTree } from './pack-tree.ts'
+import { padding, tarHeader } from './tar.ts'
+
+/** How a payload of a tree is compressed. */
+type Compression = 'gzip' | 'zstd'
 
 export interface PackedPayload {
-  readonly compression: 'gzip' | 'zstd'
-  readonly sizeBytes: number
-  /** A new stream from the start. */
-  open(): Readable
+  readonly compression: Compression | 'none'
+  /** The release on the host that the rest is copied from; undefined: the payload holds everything. */
+  readonly base: Version | undefined
+  readonly keepsMost: boolean
+  /** Files that rsync puts on the host before the stream, which copies them from there. */
+  readonly near?: Near | undefined
+  /** Its bytes, which are being packed: all the rest is known before. */
+  readonly content: Promise<PackedContent>
   /** sha256 of `checks`. */
   readonly checksDigest: string
   readonly entries: number
@@ -39,56 +57,59 @@ export interface PackedPayload {
   readonly treeBytes: number
 }
 
-const DISK_BLOCK = 4096
-/** Small writes are gathered to this, for each costs a turn of the compressor. */
-const CHUNK = 256 * 1024
-
-/** The check lists of a manifest: what a host holds the tree against. */
-function checkLists(manifest: Manifest): {
-  readonly checks: string
-  readonly sums: string
-  readonly links: string
-} {
-  const sums = manifest.entries
-    .flatMap((e) => (e.type === 'file' ? [`${e.sha256}  ${e.path === '-' ? './-' : e.path}\n`] : []))
-    .join('')
-  const links = manifest.entries.flatMap((e) => (e.type === 'link' ? [`${e.path}\n${e.target}\n`] : [])).join('')
-  const lines = [
-    `${digestOf(sums)}  sums`,
-    `${digestOf(links)}  links`,
-    `${digestOf(canonicalManifest(manifest))}  manifest.json`,
-  ]
-  return { checks: `${lines.join('\n')}\n`, sums, links }
+export interface PackedContent {
+  readonly sizeBytes: number
+  /** Digest of all the bytes: the name under which a host keeps what came before a cut. */
+  readonly id: string
+  /** A new stream, from this byte on. */
+  readonly open: (offset?: number) => Readable
 }
+
+const DISK_BLOCK = 4096
+const CHUNK = 256 * 1024
 
 /** The archive format whose bytes are a payload's tree, by compression. */
 const NATIVE = { gzip: 'tar.gz', zstd: 'tar.zst' } as const
 
 /** The compression that costs nothing to send: the bundle's own, if it has one. */
-export function nativeCompression({ format }: Bundle): PackedPayload['compression'] | undefined {
+export function nativeCompression({ format }: Bundle): Compression | undefined {
   return format === NATIVE.gzip ? 'gzip' : format === NATIVE.zstd ? 'zstd' : undefined
 }
 
+export interface PackOptions {
+  readonly compression: Compression
+  /** Where what must be packed anew is written. */
+  readonly folder: string
+  /** Releases that are whole on the host. With none of use the payload holds everything. */
+  readonly bases?: readonly Base[]
+  /** Whether big files that changed can be sent by their differences. */
+  readonly near?: boolean | undefined
+  readonly signal: AbortSignal
+}
+
+/** From this share of the bytes on, an archive that need not be packed anew is quicker. */
+const WORTH_A_DELTA = 0.8
+
 /**
- * The payload of a bundle that was verified before. What must be packed anew goes to a file in `folder`; an archive in it is read strictly,
- * and what is not as listed is refused.
+ * The payload of a bundle that was verified before. An archive is read strictly, and what is not as listed is refused: then `content`
+ * rejects.
  */
-export async function packPayload(
-  bundle: Bundle,
-  compression: PackedPayload['compression'],
-  folder: string,
-  { signal }: { readonly signal: AbortSignal },
-): Promise<PackedPayload> {
+export function packPayload(bundle: Bundle, options: PackOptions): PackedPayload {
   const { manifest } = bundle
+  const { compression, bases = [], folder } = options
   const lists = checkLists(manifest)
-  const head = await compressed(headTar(manifest, lists), compression)
-  const archive =
-    bundle.format === NATIVE[compression] ? bundle.archive : await repacked(bundle, compression, folder, signal)
-  const { size } = await stat(archive)
+  const delta = bestDelta(manifest, bases, options)
+  const useful = delta && delta.sentBytes < WORTH_A_DELTA * contentBytes(manifest) ? delta : undefined
+  const near = nearOf(manifest, useful, folder)
+  const content = packContent(bundle, { lists, delta: useful, near }, options)
+  // Whoever waits for it is told; nobody may do so before it fails.
+  content.catch(() => undefined)
   return {
     compression,
-    sizeBytes: head.length + size,
-    open: () => Readable.from(oneAfterAnother(head, archive), { objectMode: false, highWaterMark: CHUNK }),
+    base: useful?.base.version,
+    keepsMost: useful !== undefined && keepsMost(useful, manifest),
+    near,
+    content,
     checksDigest: digestOf(lists.checks),
     entries: manifest.entries.length,
     tree: `${manifest.name}-${manifest.version}`,
@@ -96,117 +117,86 @@ export async function packPayload(
   }
 }
 
-async function* oneAfterAnother(head: Buffer, archive: string): AsyncGenerator<Buffer> {
-  yield head
-  yield* createReadStream(archive, { highWaterMark: CHUNK }) as AsyncIterable<Buffer>
+interface Parts {
+  readonly lists: Lists
+  readonly delta: Delta | undefined
+  readonly near: Near | undefined
 }
 
-/** The lists as tar members, without an end mark: the tree follows. */
-function headTar(manifest: Manifest, lists: ReturnType<typeof checkLists>): Buffer {
-  const members = { ...lists, 'manifest.json': canonicalManifest(manifest) }
-  const blocks = (['checks', 'sums', 'links', 'manifest.json'] as const).flatMap((name) => {
-    const content = Buffer.from(members[name])
-    const header = tarHeader({ path: name, type: 'file', mode: 0o644, size: content.length }, manifest.epoch)
+async function packContent(
+  bundle: Bundle,
+  { lists, delta, near }: Parts,
+  options: PackOptions,
+): Promise<PackedContent> {
+  const { compression, signal } = options
+  // Whoever waits for what is known already goes first.
+  await nextTurn()
+  const isNative = !delta && bundle.format === NATIVE[compression]
+  const packing = isNative ? bundle.archive : packTree(bundle, { ...options, sends: delta?.sends, near })
+  // The one waits for the disk and other threads, the other for this one.
+  const heading = (): Promise<Buffer> => {
+    const members = delta ? deltaMembers(lists, delta, near) : lists
+    return compressed(tarOf(members, bundle.manifest.epoch), compression)
+  }
+  const [archive, head] = await Promise.all([packing, heading()])
+  const { size } = await stat(archive)
+  return {
+    sizeBytes: head.length + size,
+    id: await digestOfBoth(head, archive, signal),
+    open: (offset = 0) =>
+      Readable.from(oneAfterAnother(head, archive, offset), { objectMode: false, highWaterMark: CHUNK }),
+  }
+}
+
+function contentBytes({ entries }: Manifest): number {
+  return entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
+}
+
+/** The lists as edits of the base's, and what the host copies by itself. */
+function deltaMembers(
+  lists: Lists,
+  { base, kept, copies, gone }: Delta,
+  near: Near | undefined,
+): Record<string, string> {
+  const before = checkLists(base.manifest)
+  const edits = LISTS.map((name) => [`${name}.edits`, lineEdits(before[name], lists[name])] as const)
+  return {
+    checks: lists.checks,
+    ...Object.fromEntries(edits),
+    kept: keptLines(before.sums, (line) => kept.has(pathIn(line))),
+    copies: copies.map(({ from, to }) => `${from}\n${to}\n`).join('') + (near ? nearCopies(near) : ''),
+    gone: gone.map((path) => `${path}\n`).join(''),
+  }
+}
+
+/** Path in a line of `sums`. */
+function pathIn(line: string): string {
+  const path = line.slice(66)
+  return path === './-' ? '-' : path
+}
+
+async function digestOfBoth(head: Buffer, archive: string, signal: AbortSignal): Promise<string> {
+  const sum = createHash('sha256').update(head)
+  await pipeline(createReadStream(archive, { highWaterMark: CHUNK }), sum, { signal })
+  return sum.digest('hex').slice(0, 32)
+}
+
+async function* oneAfterAnother(head: Buffer, archive: string, offset: number): AsyncGenerator<Buffer> {
+  if (offset < head.length) yield head.subarray(offset)
+  const start = Math.max(0, offset - head.length)
+  yield* createReadStream(archive, { highWaterMark: CHUNK, start }) as AsyncIterable<Buffer>
+}
+
+/** Texts as tar members, without an end mark: the tree follows. */
+function tarOf(members: Lists | Record<string, string>, epoch: number): Buffer {
+  const blocks = Object.entries(members as Record<string, string>).flatMap(([name, text]) => {
+    const content = Buffer.from(text)
+    const header = tarHeader({ path: name, type: 'file', mode: 0o644, size: content.length }, epoch)
     return [header, content, padding(content.length)]
   })
   return Buffer.concat(blocks)
 }
 
-async function compressed(tar: Buffer, compression: PackedPayload['compression']): Promise<Buffer> {
-  const stream = compressor(compression)
-  const chunks = stream.toArray() as Promise<Buffer[]>
-  stream.end(tar)
-  return Buffer.concat(await chunks)
-}
-
-async function repacked(
-  bundle: Bundle,
-  compression: PackedPayload['compression'],
-  folder: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const file = join(folder, `payload.${compression}`)
-  const tar = new PassThrough({ highWaterMark: 4 * CHUNK })
-  const packing = pack(bundle, tar, signal).catch((error: unknown) => {
-    tar.destroy(error instanceof Error ? error : new Error(String(error)))
-    throw error
-  })
-  // The reader's own error says more than the pipeline that it broke.
-  const [packed, written] = await Promise.allSettled([
-    packing,
-    pipeline(tar, compressor(compression), createWriteStream(file), { signal }),
-  ])
-  if (packed.status === 'rejected') throw packed.reason
-  if (written.status === 'rejected') throw written.reason
-  return file
-}
-
-async function pack(bundle: Bundle, tar: PassThrough, signal: AbortSignal): Promise<void> {
-  const { name, version, epoch } = bundle.manifest
-  const root = `${name}-${version}`
-  const out = gathered(tar)
-  await out.push(tarHeader({ path: `${root}/`, type: 'dir', mode: 0o755, size: 0 }, epoch))
-  await readBundle(
-    bundle,
-    async (entry, content) => {
-      const path = `${root}/${entry.path}${entry.type === 'dir' ? '/' : ''}`
-      const size = entry.type === 'file' ? entry.size : 0
-      const target = entry.type === 'link' ? entry.target : undefined
-      await out.push(tarHeader({ path, type: entry.type, mode: entry.mode, size, target }, epoch))
-      for await (const chunk of content) await out.push(chunk)
-      await out.push(padding(size))
-    },
-    { signal },
-  )
-  await out.push(tarEnd())
-  await out.end()
-}
-
-/** Writes in big chunks, and waits when the reader is behind. */
-function gathered(to: PassThrough) {
-  let held: Buffer[] = []
-  let bytes = 0
-  const flush = async (): Promise<void> => {
-    const chunk = Buffer.concat(held)
-    held = []
-    bytes = 0
-    if (to.write(chunk)) return
-    await new Promise<void>((resolve) => {
-      const go = (): void => {
-        to.off('drain', go)
-        to.off('close', go)
-        resolve()
-      }
-      to.once('drain', go)
-      to.once('close', go)
-    })
-  }
-  return {
-    async push(chunk: Buffer): Promise<void> {
-      held.push(chunk)
-      bytes += chunk.length
-      if (bytes >= CHUNK) await flush()
-    },
-    async end(): Promise<void> {
-      await flush()
-      to.end()
-    },
-  }
-}
-
-/** Fast levels: what is packed here is read once. */
-function compressor(compression: PackedPayload['compression']): Transform {
-  if (compression === 'gzip') return createGzip({ level: 3, chunkSize: CHUNK })
-  return createZstdCompress({
-    params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
-    chunkSize: CHUNK,
-  })
-}
-
 function diskBytes(entry: Entry): number {
   return entry.type === 'file' ? Math.ceil(entry.size / DISK_BLOCK) * DISK_BLOCK : DISK_BLOCK
-}
-
-function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
 }

@@ -4,12 +4,13 @@
  */
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import type { Transform } from 'node:stream'
+import type { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Header } from 'tar'
 import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
+import { escapeControls } from '../names.ts'
 import { ByteReader } from './bytes.ts'
-import type { ArchiveEntry, EntryVisitor } from './format.ts'
+import type { ArchiveEntry, Content, EntryVisitor } from './format.ts'
 import { BLOCK } from './tar.ts'
 
 /** A name record longer than this is no name. */
@@ -18,17 +19,25 @@ const MAX_RECORD_BYTES = 64 * 1024
 /** A decompressor that counts what it consumed. */
 export type Decoder = Transform & { readonly bytesWritten: number }
 
-/** Visits every entry in order. Rejects with reason `refused` for whatever an archive of ship never holds. */
+/** Where in a file an archive lies. */
+export interface Extent {
+  readonly start: number
+  readonly size: number
+}
+
+/** Visits every entry in order. Rejects with reason `refused` for whatever an archive of ship never holds. `within`: default the whole. */
 export async function readTar(
   file: string,
   decoder: () => Decoder,
   visit: EntryVisitor,
   signal: AbortSignal,
+  within?: Extent,
 ): Promise<void> {
   const decode = decoder()
-  const { size } = await stat(file)
+  const size = within?.size ?? (await stat(file)).size
   try {
-    const source = createReadStream(file, { highWaterMark: 1024 * 1024 })
+    const range = within && { start: within.start, end: within.start + within.size - 1 }
+    const source = createReadStream(file, { ...range, highWaterMark: 1024 * 1024 })
     await pipeline(source, decode, (decoded: AsyncIterable<Buffer>) => readEntries(new ByteReader(decoded), visit), {
       signal,
     })
@@ -41,19 +50,46 @@ export async function readTar(
   if (decode.bytesWritten < size) throw new ShipError('refused', 'the archive holds more bytes after its end')
 }
 
+/** The same for a tar that comes as a stream; what is behind its end is for the decoder to refuse. */
+export async function readTarStream(
+  source: Readable,
+  decoder: Transform,
+  visit: EntryVisitor,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await pipeline(source, decoder, (decoded: AsyncIterable<Buffer>) => readEntries(new ByteReader(decoded), visit), {
+      signal,
+    })
+  } catch (error) {
+    throwIfAborted(signal)
+    if (error instanceof ShipError) throw error
+    throw new ShipError('refused', `what was sent is damaged: ${messageOf(error)}`, { cause: error })
+  }
+}
+
 async function readEntries(bytes: ByteReader, visit: EntryVisitor): Promise<void> {
   for (;;) {
     const entry = await nextEntry(bytes)
     if (!entry) break
-    const content = entry.type === 'file' ? bytes.chunks(entry.size) : undefined
-    await visit(entry, content)
-    await bytes.take((BLOCK - (entry.size % BLOCK)) % BLOCK)
+    await visit(entry, entry.type === 'file' ? contentOf(entry.size, bytes) : undefined)
+    const gap = (BLOCK - (entry.size % BLOCK)) % BLOCK
+    const padding = bytes.here(gap) ?? (await bytes.take(gap))
+    if (!padding.equals(ZEROS.subarray(0, gap)))
+      throw new ShipError('refused', 'the archive holds bytes that belong to no entry')
   }
   const end = await bytes.take(BLOCK)
   if (end.some((byte) => byte !== 0)) throw new ShipError('refused', 'the archive has half an end mark')
   for await (const rest of bytes.rest()) {
     if (rest.some((byte) => byte !== 0)) throw new ShipError('refused', 'the archive holds more bytes after its end')
   }
+}
+
+const ZEROS = Buffer.alloc(BLOCK)
+
+function contentOf(size: number, bytes: ByteReader): Content {
+  const whole = bytes.here(size)
+  return whole ? [whole] : bytes.chunks(size)
 }
 
 interface LongNames {
@@ -65,8 +101,8 @@ interface LongNames {
 async function nextEntry(bytes: ByteReader): Promise<ArchiveEntry | undefined> {
   let long: LongNames = {}
   for (;;) {
-    const block = await bytes.take(BLOCK)
-    if (block.every((byte) => byte === 0)) {
+    const block = bytes.here(BLOCK) ?? (await bytes.take(BLOCK))
+    if (block.equals(ZEROS)) {
       if (Object.keys(long).length > 0) throw new ShipError('refused', 'the archive ends after a long name')
       return undefined
     }
@@ -90,7 +126,8 @@ function entryOf(header: Header, long: LongNames): ArchiveEntry {
   const path = long.path ?? header.path ?? ''
   const mode = (header.mode ?? 0) & 0o7777
   const size = header.size ?? 0
-  if (!Number.isSafeInteger(size) || size < 0) throw new ShipError('refused', `"${path}" has a size that is none`)
+  if (!Number.isSafeInteger(size) || size < 0)
+    throw new ShipError('refused', `"${escapeControls(path)}" has a size that is none`)
   const type: string = header.type
   switch (type) {
     case 'File':
@@ -103,7 +140,7 @@ function entryOf(header: Header, long: LongNames): ArchiveEntry {
     default:
       throw new ShipError(
         'refused',
-        `"${path}" is of type ${type}; only files, directories and links may be in a bundle`,
+        `"${escapeControls(path)}" is of type ${type}; only files, directories and links may be in a bundle`,
       )
   }
 }

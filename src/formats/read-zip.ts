@@ -7,6 +7,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { crc32, createInflateRaw } from 'node:zlib'
 import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
+import { escapeControls } from '../names.ts'
 import type { ArchiveEntry, EntryVisitor } from './format.ts'
 import { readDirectory, type ZipEntry } from './zip-directory.ts'
 
@@ -24,7 +25,8 @@ export async function readZip(file: string, visit: EntryVisitor, signal: AbortSi
     let offset = 0
     for (const entry of entries) {
       throwIfAborted(signal)
-      if (entry.offset !== offset) throw new ShipError('refused', `"${entry.name}" does not follow the entry before it`)
+      if (entry.offset !== offset)
+        throw new ShipError('refused', `"${escapeControls(entry.name)}" does not follow the entry before it`)
       const data = await dataOffset(handle, entry)
       await visitEntry({ file, handle, entry, data }, visit)
       offset = data + entry.compressed + entry.descriptorBytes
@@ -51,7 +53,7 @@ async function dataOffset(handle: FileHandle, entry: ZipEntry): Promise<number> 
     head.readUInt16LE(8) === entry.method &&
     extraBytes === 0 &&
     name.equals(entry.rawName)
-  if (!same) throw new ShipError('refused', `"${entry.name}" is described in two ways`)
+  if (!same) throw new ShipError('refused', `"${escapeControls(entry.name)}" is described in two ways`)
   return entry.offset + LOCAL_BYTES + nameBytes
 }
 
@@ -67,7 +69,7 @@ async function visitEntry(place: Place, visit: EntryVisitor): Promise<void> {
   const base: ArchiveEntry = { path: name.replace(/\/$/, ''), type, mode, size: type === 'file' ? size : 0 }
   if (type === 'file') return visit(base, contentOf(place))
   if (type === 'dir') return visit(base, undefined)
-  if (size > TARGET_BYTES) throw new ShipError('refused', `"${name}" is a link with a target too long`)
+  if (size > TARGET_BYTES) throw new ShipError('refused', `"${escapeControls(name)}" is a link with a target too long`)
   const target: Buffer[] = []
   for await (const chunk of contentOf(place)) target.push(chunk)
   return visit({ ...base, target: Buffer.concat(target).toString('utf8') }, undefined)
@@ -81,12 +83,12 @@ async function* contentOf(place: Place): AsyncGenerator<Buffer> {
   for await (const chunk of entry.method === 0 ? stored(place) : inflated(place)) {
     size += chunk.length
     // Before the chunk is handed on: a bomb ends here.
-    if (size > entry.size) throw new ShipError('refused', `"${entry.name}" is longer than it says`)
+    if (size > entry.size) throw new ShipError('refused', `"${escapeControls(entry.name)}" is longer than it says`)
     sum = crc32(chunk, sum)
     yield chunk
   }
-  if (size !== entry.size) throw new ShipError('refused', `"${entry.name}" is shorter than it says`)
-  if (sum !== entry.crc) throw new ShipError('refused', `"${entry.name}" has a wrong checksum`)
+  if (size !== entry.size) throw new ShipError('refused', `"${escapeControls(entry.name)}" is shorter than it says`)
+  if (sum !== entry.crc) throw new ShipError('refused', `"${escapeControls(entry.name)}" has a wrong checksum`)
 }
 
 async function* stored({ file, handle, entry, data }: Place): AsyncGenerator<Buffer> {
@@ -103,7 +105,7 @@ async function* inflated(place: Place): AsyncGenerator<Buffer> {
   for await (const chunk of inflate as AsyncIterable<Buffer>) yield chunk
   await done
   if (inflate.bytesWritten !== place.entry.compressed) {
-    throw new ShipError('refused', `"${place.entry.name}" holds bytes after its end`)
+    throw new ShipError('refused', `"${escapeControls(place.entry.name)}" holds bytes after its end`)
   }
 }
 

@@ -1,7 +1,16 @@
 /** `SHA256SUMS`, as sha256sum writes and reads it: 64 hexadecimal digits, two spaces, a file's name. */
+import { join } from 'node:path'
 import { ShipError } from '../errors.ts'
+import { readForeign } from '../foreign.ts'
 
 export const SUMS_FILE = 'SHA256SUMS'
+/** Room for some 100,000 files. */
+const MAX_BYTES = 16 * 1024 * 1024
+
+/** The bytes of a folder's sums; undefined when there are none. */
+export function readSums(folder: string): Promise<Buffer | undefined> {
+  return readForeign(join(folder, SUMS_FILE), MAX_BYTES)
+}
 
 /** Name -> digest. Rejects (reason `refused`) lines that are none and names that stand twice. */
 export function parseSums(text: string): Map<string, string> {

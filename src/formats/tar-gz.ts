@@ -16,6 +16,7 @@ export const tarGz = {
     const gzip = createGzip({ level: LEVEL, chunkSize: 256 * 1024, memLevel: 9 })
     await pipeline(tarStream(tree, `${name}-${version}`, options), gzip, to, { signal: options.signal })
   },
+  decoder: gunzip,
   read: (file, visit, { signal }) => readTar(file, gunzip, visit, signal),
 } as const satisfies Format
 

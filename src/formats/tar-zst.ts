@@ -21,6 +21,7 @@ export const tarZst = {
     const zstd = createZstdCompress({ params: PARAMS, chunkSize: 256 * 1024 })
     await pipeline(tarStream(tree, `${name}-${version}`, options), zstd, to, { signal: options.signal })
   },
+  decoder: unzstd,
   read: (file, visit, { signal }) => readTar(file, unzstd, visit, signal),
 } as const satisfies Format
 

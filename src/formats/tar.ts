@@ -27,35 +27,51 @@ export interface TarEntry {
   readonly target?: string | undefined
 }
 
-/** The tree as a stream of tar bytes, entries below `prefix/`. A file that is not what the manifest says is an error naming it. */
-export function tarStream(tree: Tree, prefix: string, options: WriteOptions): Readable {
-  return Readable.from(tarChunks(tree, prefix, options), { objectMode: false, highWaterMark: 2 * CHUNK })
+/** An entry and where its bytes come from: as many as its size says. */
+export interface TarItem extends TarEntry {
+  readonly content?: (() => Iterable<Buffer>) | undefined
 }
 
-async function* tarChunks({ root, manifest }: Tree, prefix: string, options: WriteOptions): AsyncGenerator<Buffer> {
-  const { epoch } = manifest
+/** The tree as a stream of tar bytes, entries below `prefix/`. A file that is not what the manifest says is an error naming it. */
+export function tarStream(tree: Tree, prefix: string, options: WriteOptions): Readable {
+  return tarOf(treeItems(tree, prefix), tree.manifest.epoch, options)
+}
+
+function* treeItems({ root, manifest }: Tree, prefix: string): Generator<TarItem> {
+  yield { path: `${prefix}/`, type: 'dir', mode: 0o755, size: 0 }
+  for (const entry of manifest.entries) {
+    const { type, mode } = entry
+    const path = `${prefix}/${entry.path}`
+    if (type === 'dir') yield { path: `${path}/`, type, mode, size: 0 }
+    else if (type === 'link') yield { path, type, mode, size: 0, target: entry.target }
+    else yield { path, type, mode, size: entry.size, content: () => fileChunks(join(root, entry.path), entry) }
+  }
+}
+
+/** Entries as a stream of tar bytes, in the order given, all with one time. */
+export function tarOf(items: Iterable<TarItem>, epoch: number, options: WriteOptions): Readable {
+  return Readable.from(tarChunks(items, epoch, options), { objectMode: false, highWaterMark: 2 * CHUNK })
+}
+
+async function* tarChunks(items: Iterable<TarItem>, epoch: number, options: WriteOptions): AsyncGenerator<Buffer> {
   let done = 0
   let turn = performance.now()
-  const pending: Buffer[] = [tarHeader({ path: `${prefix}/`, type: 'dir', mode: 0o755, size: 0 }, epoch)]
-  let held = BLOCK
-  for (const entry of manifest.entries) {
-    const name = `${prefix}/${entry.path}${entry.type === 'dir' ? '/' : ''}`
-    const size = entry.type === 'file' ? entry.size : 0
-    const target = entry.type === 'link' ? entry.target : undefined
-    pending.push(tarHeader({ path: name, type: entry.type, mode: entry.mode, size, target }, epoch))
-    held += pending.at(-1)?.length ?? 0
-    if (entry.type === 'file') {
-      for (const chunk of fileChunks(join(root, entry.path), entry)) {
-        pending.push(chunk)
-        held += chunk.length
-        done += chunk.length
-        if (held >= CHUNK) {
-          yield Buffer.concat(pending.splice(0))
-          held = 0
-        }
+  const pending: Buffer[] = []
+  let held = 0
+  for (const item of items) {
+    const header = tarHeader(item, epoch)
+    pending.push(header)
+    held += header.length
+    for (const chunk of item.content?.() ?? []) {
+      pending.push(chunk)
+      held += chunk.length
+      done += chunk.length
+      if (held >= CHUNK) {
+        yield Buffer.concat(pending.splice(0))
+        held = 0
       }
-      pending.push(padding(entry.size))
     }
+    pending.push(padding(item.size))
     if (performance.now() - turn > TURN_MS) {
       options.onProgress?.(done)
       await nextTurn()
@@ -68,8 +84,15 @@ async function* tarChunks({ root, manifest }: Tree, prefix: string, options: Wri
   options.onProgress?.(done)
 }
 
+interface FileFacts {
+  /** As errors name it. */
+  readonly path: string
+  readonly size: number
+  readonly sha256: string
+}
+
 /** Content of a file, checked against the manifest while it is read: the tree must not change between walk and write. */
-export function* fileChunks(file: string, entry: Extract<Entry, { type: 'file' }>): Generator<Buffer> {
+export function* fileChunks(file: string, entry: FileFacts): Generator<Buffer> {
   const changed = (): ShipError =>
     new ShipError('build', `"${entry.path}" changed while it was packed`, {
       next: ['build again when nothing writes to the sources'],
@@ -110,6 +133,16 @@ export function tarHeader(entry: TarEntry, epoch: number): Buffer {
     ...(long ? [gnuRecord('L', path)] : []),
     plain,
   ])
+}
+
+/** How many bytes `tarHeader` makes of an entry. */
+export function headerSize({ path, target = '' }: Pick<TarEntry, 'path' | 'target'>): number {
+  // A record is a block of its own, and the name with a zero at its end.
+  const record = (name: string): number => {
+    const bytes = Buffer.byteLength(name)
+    return bytes > SHORT ? BLOCK + Math.ceil((bytes + 1) / BLOCK) * BLOCK : 0
+  }
+  return record(target) + record(path) + BLOCK
 }
 
 /** Zeros up to the next block. */
@@ -156,9 +189,9 @@ function gnuRecord(kind: 'L' | 'K', name: string): Buffer {
   return Buffer.concat([block, content, padding(content.length)])
 }
 
-/** A name cut to what the field holds, at a character's border; readers take the long one. */
+/** A name cut to what the field holds, at a character's border; readers take the long one. With a slash at its end it would be a folder. */
 function shortened(name: string): string {
   let text = name
   while (Buffer.byteLength(text) > SHORT - 1) text = Array.from(text).slice(0, -1).join('')
-  return text
+  return text.replace(/\/+$/, '')
 }

@@ -1,6 +1,7 @@
 /** The central directory of a zip: the list of entries at its end, with 64-bit fields where they are needed. */
 import type { FileHandle } from 'node:fs/promises'
 import { ShipError } from '../errors.ts'
+import { escapeControls } from '../names.ts'
 
 export interface ZipEntry {
   readonly name: string
@@ -142,5 +143,5 @@ async function at(handle: FileHandle, offset: number, length: number): Promise<B
 }
 
 function damaged(what: string): ShipError {
-  return new ShipError('refused', `the archive ${what}`)
+  return new ShipError('refused', `the archive ${escapeControls(what)}`)
 }

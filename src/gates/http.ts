@@ -2,55 +2,55 @@
  * Asks over HTTP, spoken by ship itself through a connection opened from the host, so that 127.0.0.1 is the host's own and nothing need
  * be installed there. A host that forbids forwarding is asked by its own curl instead.
  */
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import { readFile } from 'node:fs/promises'
+import type { IncomingMessage, RequestOptions } from 'node:http'
+import { isIP } from 'node:net'
+import { resolve as resolvePath } from 'node:path'
 import type { Duplex } from 'node:stream'
-import { connect as tlsConnect } from 'node:tls'
-import { z } from 'zod'
-import { messageOf, throwIfAborted } from '../errors.ts'
+import { connect as tlsConnect, createSecureContext } from 'node:tls'
+import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
 import { escapeControls } from '../names.ts'
-import type { Gate, GateHost, ProbeAnswer } from './gate.ts'
+import { publicAddress } from '../public-url.ts'
+import { curl } from './curl.ts'
+import type { Gate } from './gate.ts'
+import { httpOptions, judge, MAX_BODY, type HttpAnswer, type HttpOptions } from './http-answer.ts'
+import { refuseUnknownNames, withNames } from './names.ts'
 
-const options = z.strictObject({
-  http: z
-    .url({ protocol: /^https?$/, error: 'is not a URL; write "http://127.0.0.1:8080/healthz"' })
-    .describe('URL as seen from the host'),
-  expect: z
-    .union([z.int().min(100).max(599), z.array(z.int().min(100).max(599)).min(1)])
-    .optional()
-    .describe('Status or statuses that are good; default 200 to 399'),
-  body: z.string().optional().describe('Text that the answer must hold'),
-  headers: z.record(z.string(), z.string()).default({}).describe('Headers to send'),
-  insecure: z.boolean().default(false).describe('Accept a certificate that cannot be verified'),
-})
-
-type Options = z.output<typeof options>
-
-/** Read of an answer; a health page is small. */
-const MAX_BODY = 64 * 1024
-
-export const http: Gate<Options> = {
+export const http: Gate<HttpOptions> = {
   key: 'http',
-  options,
-  describe: ({ http: url, expect, body }) => {
+  options: httpOptions,
+  describe: ({ http: url, method, expect, body, matches, expectHeaders }) => {
     const statuses = expect === undefined ? '200 to 399' : [expect].flat().join(' or ')
-    return `http ${url} expects ${statuses}${body === undefined ? '' : ` with "${escapeControls(body)}"`}`
+    const wanted = [
+      ...(body === undefined ? [] : [`"${body}"`]),
+      ...(matches === undefined ? [] : [`/${matches}/`]),
+      ...Object.entries(expectHeaders).map(([name, value]) => `${name}: ${value}`),
+    ].map((text) => escapeControls(text))
+    const verb = method === 'GET' ? '' : `${method} `
+    return `http ${verb}${publicAddress(url)} expects ${statuses}${wanted.length === 0 ? '' : ` with ${wanted.join(', ')}`}`
   },
-  async probe(host, asked, signal) {
+  async prepare(asked, scope) {
+    refuseUnknownNames(asked.http, scope)
+    if (asked.ca === undefined) return asked
+    return { ...asked, ca: await readAuthority(asked.ca, scope.projectDir) }
+  },
+  async probe(host, options, signal) {
+    const asked = { ...options, http: withNames(options.http, host.names) }
+    if (!URL.canParse(asked.http))
+      return { ok: false, said: `"${escapeControls(publicAddress(asked.http))}" is not a URL` }
     const url = new URL(asked.http)
     const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
     let socket: Duplex
     try {
-      socket = await host.dial(url.hostname.replace(/^\[|\]$/g, ''), port, signal)
+      socket = await host.dial(bare(url.hostname), port, signal)
     } catch (error) {
       throwIfAborted(signal)
       return /administratively prohibited/i.test(messageOf(error))
         ? curl(host, asked, signal)
-        : { ok: false, said: plain(messageOf(error)) }
+        : { ok: false, said: dialled(messageOf(error), url.hostname) }
     }
     try {
-      const { status, body } = await ask(url, socket, asked, signal)
-      return judge(asked, status, body)
+      return judge(asked, await ask(url, socket, asked, signal))
     } catch (error) {
       throwIfAborted(signal)
       return { ok: false, said: plain(messageOf(error)) }
@@ -60,39 +60,39 @@ export const http: Gate<Options> = {
   },
 }
 
-function judge({ expect, body: wanted }: Options, status: number, body: string): ProbeAnswer {
-  const good = expect === undefined ? status >= 200 && status < 400 : [expect].flat().includes(status)
-  if (!good) return { ok: false, said: `${status}${firstLine(body)}` }
-  if (wanted !== undefined && !body.includes(wanted))
-    return { ok: false, said: `${status} without "${escapeControls(wanted)}"` }
-  return { ok: true, said: String(status) }
-}
-
-function ask(
-  url: URL,
-  socket: Duplex,
-  { headers, insecure }: Options,
-  signal: AbortSignal,
-): Promise<{ status: number; body: string }> {
+function ask(url: URL, socket: Duplex, asked: HttpOptions, signal: AbortSignal): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:'
-    const verified = { rejectUnauthorized: !insecure }
-    const stream = secure ? tlsConnect({ socket, servername: url.hostname, ...verified }) : socket
+    const stream = secure ? tls(url, socket, asked) : socket
+    const host = asked.serverName === undefined ? url.host : url.host.replace(url.hostname, asked.serverName)
+    // Not by import: that reads every export of node:http, which loads its whole fetch (some 30 ms of each command).
+    const { request: send } = process.getBuiltinModule(secure ? 'node:https' : 'node:http')
     // No agent: even `agent: false` makes one, and that would connect by itself, from here.
     const settings: RequestOptions = {
       createConnection: () => stream,
-      method: 'GET',
+      method: asked.method,
       path: url.pathname + url.search,
-      headers: { host: url.host, 'user-agent': 'ship', connection: 'close', ...headers },
+      ...(url.username === ''
+        ? {}
+        : { auth: `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}` }),
+      headers: { host, 'user-agent': 'ship', connection: 'close', ...lowerCase(asked.headers) },
       signal,
     }
-    const request = (secure ? httpsRequest : httpRequest)(settings, (response) => {
-      readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject)
+    const request = send(settings, (response) => {
+      const { statusCode: status = 0, headers } = response
+      readBody(response).then((body) => resolve({ status, headers: new Map(Object.entries(headers)), body }), reject)
     })
     stream.once('error', reject)
     request.once('error', reject)
     request.end()
   })
+}
+
+/** The name that the certificate must be for is also the one that is asked for; an address cannot be asked for by TLS. */
+function tls(url: URL, socket: Duplex, { insecure, ca, serverName }: HttpOptions): Duplex {
+  const name = serverName ?? bare(url.hostname)
+  const identity = isIP(name) === 0 ? { servername: name } : { host: name }
+  return tlsConnect({ socket, ...identity, rejectUnauthorized: !insecure, ...(ca === undefined ? {} : { ca }) })
 }
 
 async function readBody(response: IncomingMessage): Promise<string> {
@@ -107,30 +107,33 @@ async function readBody(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).subarray(0, MAX_BODY).toString('utf8')
 }
 
-/** The same question by the host's curl. */
-async function curl(host: GateHost, asked: Options, signal: AbortSignal): Promise<ProbeAnswer> {
-  const headers = Object.entries(asked.headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const flags = [
-    '-s',
-    '-S',
-    '--max-filesize',
-    String(MAX_BODY),
-    '-w',
-    '\n%{http_code}',
-    ...(asked.insecure ? ['-k'] : []),
-  ]
-  const { code, stdout, stderr } = await host.run(['curl', ...flags, ...headers, '--', asked.http], { signal })
-  if (code === 127 || code === 126) {
-    return { ok: false, said: 'the host forbids forwarding (AllowTcpForwarding) and has no curl: use an exec check' }
+async function readAuthority(path: string, projectDir: string): Promise<string> {
+  const refused = (why: string): ShipError => new ShipError('config', `"ca" of a health check, "${path}", ${why}`)
+  const text = await readFile(resolvePath(projectDir, path), 'utf8').catch(() => {
+    throw refused('cannot be read')
+  })
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw refused('holds no certificate (PEM)')
+  try {
+    createSecureContext({ ca: text })
+  } catch (error) {
+    throw refused(`holds a certificate that cannot be read: ${messageOf(error)}`)
   }
-  if (code !== 0) return { ok: false, said: plain(stderr.trim() || `curl ended with ${code}`) }
-  const at = stdout.lastIndexOf('\n')
-  return judge(asked, Number(stdout.slice(at + 1)), stdout.slice(0, at))
+  return text
 }
 
-function firstLine(body: string): string {
-  const line = body.trim().split('\n')[0] ?? ''
-  return line === '' ? '' : ` "${escapeControls(line.slice(0, 120))}"`
+function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+}
+
+/** "[::1]" -> "::1". */
+function bare(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '')
+}
+
+/** Why the host reached nothing; ssh2 speaks of its channel, and not of the name that its server could not resolve. */
+function dialled(message: string, hostname: string): string {
+  const isUnknown = /name or service not known|name resolution|nodename nor servname|ENOTFOUND|EAI_AGAIN/i.test(message)
+  return isUnknown ? `the name "${escapeControls(hostname)}" cannot be resolved there` : plain(message)
 }
 
 /** Socket errors in a few words. */

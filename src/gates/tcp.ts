@@ -3,22 +3,27 @@ import { z } from 'zod'
 import { messageOf, throwIfAborted } from '../errors.ts'
 import { escapeControls } from '../names.ts'
 import type { Gate } from './gate.ts'
+import { refuseUnknownNames, withNames } from './names.ts'
 
-const ADDRESS = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]+)):(\d{1,5})$/
+const ADDRESS = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]+)):(\d{1,5}|\{[^{}]+\})$/
 
 const options = z.strictObject({
   tcp: z
     .string()
     .regex(ADDRESS, 'is not an address; write "127.0.0.1:8080"')
-    .describe('host:port as seen from the host'),
+    .describe('host:port as seen from the host; {host}, {address} and {LABEL} are filled in'),
 })
 
 export const tcp: Gate<z.output<typeof options>> = {
   key: 'tcp',
   options,
   describe: ({ tcp: address }) => `tcp ${address} accepts connections`,
+  prepare(asked, scope) {
+    refuseUnknownNames(asked.tcp, scope)
+    return Promise.resolve(asked)
+  },
   async probe(host, asked, signal) {
-    const [, six, name, port] = ADDRESS.exec(asked.tcp) ?? []
+    const [, six, name, port] = ADDRESS.exec(withNames(asked.tcp, host.names)) ?? []
     try {
       const socket = await host.dial(six ?? name ?? '', Number(port), signal)
       socket.destroy()
@@ -27,7 +32,10 @@ export const tcp: Gate<z.output<typeof options>> = {
       throwIfAborted(signal)
       const message = messageOf(error)
       if (/administratively prohibited/i.test(message)) {
-        return { ok: false, said: 'the host forbids forwarding (AllowTcpForwarding): use an exec check' }
+        return {
+          ok: false,
+          said: 'the host forbids forwarding (AllowTcpForwarding): use from: "client" or an exec check',
+        }
       }
       return {
         ok: false,

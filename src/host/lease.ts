@@ -3,7 +3,7 @@
  * the lease's signal aborts: everything that runs under it stops by itself.
  */
 import { ShipError } from '../errors.ts'
-import type { Token } from '../names.ts'
+import { newToken, type Token } from '../names.ts'
 import type { Lease, Owner } from './session.ts'
 
 /** Resolves to false when the host does not know the token any more, and rejects when the link is bad. */
@@ -11,17 +11,25 @@ export type Beat = (token: Token) => Promise<boolean>
 
 export interface KeptLease extends Lease {
   readonly owner: Owner
-  /** Goes on with another token; an answer to a beat with the old one counts for nothing. */
-  renew(token: Token): void
+  /**
+   * Goes on with another token. `take` asks the host for `owner` with that one in place of `from`, which is the token of now; and in place
+   * of one that was asked for before, when that answer never came. Rejects as `take` does, with reason `locked` when the host knows none.
+   */
+  change<T>(take: (owner: Owner, from: Token) => Promise<T>): Promise<T>
   /** Beats through another connection from now on. */
   through(beat: Beat): void
   stop(): void
 }
 
+/** How long a silent holder is believed. The heartbeat comes three times as often. */
+export const LEASE_SECONDS = 30
+
 /** Beats three times per lease. */
 export function keepLease(owner: Owner, leaseSeconds: number, firstBeat: Beat): KeptLease {
   let beat = firstBeat
   let token = owner.token
+  /** The host knows one of these: the token, and those that it was asked to take and has not answered to. */
+  let known: readonly Token[] = [token]
   const controller = new AbortController()
   let lastBeat = performance.now()
   let busy = false
@@ -31,18 +39,22 @@ export function keepLease(owner: Owner, leaseSeconds: number, firstBeat: Beat): 
       new ShipError('locked', message, { next: ['run the same command again; it looks at the hosts first'] }),
     )
   }
+  const anyOf = async (tokens: readonly Token[]): Promise<boolean> => {
+    for (const one of tokens) if (await beat(one)) return true
+    return false
+  }
   const timer = setInterval(
     () => {
       if ((performance.now() - lastBeat) / 1000 > leaseSeconds)
         lose(`the host could not be reached for ${leaseSeconds} s and the lock ran out`)
       if (busy || controller.signal.aborted) return
       busy = true
-      const asked = token
-      beat(asked)
+      const told = known
+      anyOf(told)
         .then(
           (held) => {
             if (held) lastBeat = performance.now()
-            else if (asked === token) lose('another run took the lock over')
+            else if (told === known) lose('another run took the lock over')
             return undefined
           },
           // A slow or broken link is tolerated until the lease itself has run out.
@@ -61,8 +73,23 @@ export function keepLease(owner: Owner, leaseSeconds: number, firstBeat: Beat): 
       return token
     },
     signal: controller.signal,
-    renew(other) {
-      token = other
+    async change(take) {
+      const next = newToken()
+      const others = known.slice(1)
+      known = [...known, next]
+      const from = async (old: Token): ReturnType<typeof take> => {
+        try {
+          return await take({ ...owner, token: next }, old)
+        } catch (error) {
+          const other = error instanceof ShipError && error.reason === 'locked' ? others.shift() : undefined
+          if (other === undefined) throw error
+          return from(other)
+        }
+      }
+      const value = await from(token)
+      token = next
+      known = [token]
+      return value
     },
     through(other) {
       beat = other

@@ -8,107 +8,19 @@
  *
  * All answers come in frames with a random marker and an end frame: end of input is not success.
  */
-import type { Readable } from 'node:stream'
 import type { Token } from '../names.ts'
-import type { Runner } from '../runner.ts'
+import type { Runner, RunOptions, RunResult } from '../runner.ts'
 import type { Host } from '../transport/transport.ts'
 import type { Version } from '../version.ts'
+import type { HistoryLine } from './history-line.ts'
+import type { HostState, Owner } from './host-state.ts'
+import type { Payload } from './payload.ts'
+import type { ReleaseRecord } from './record.ts'
+import type { WayBack } from './way-back.ts'
 
-/**
- * staged: complete and checked on the host. live: switched to, not yet through its gate. verified: went through its gate;
- * only these are rollback targets and use up `keep`. failed: its gate or hooks failed and it was put back. bad: was verified,
- * then somebody rolled back from it.
- */
-export type ReleaseState = 'staged' | 'live' | 'verified' | 'failed' | 'bad'
-
-/** `.ship/releases/<version>.json`: one line of JSON, written by a rename. */
-export interface ReleaseRecord {
-  readonly schema: 1
-  readonly version: Version
-  /** Digest of the bundle's manifest. The same version with another digest is refused. */
-  readonly digest: string
-  readonly state: ReleaseState
-  /** Order in which releases of this host became live, counted by ship; clocks and mtimes order nothing. 0 until live. */
-  readonly seq: number
-  /** Where `current` pointed before this release was switched to; null when there was nothing. */
-  readonly previous: string | null
-  /** Never pruned while true. */
-  readonly pinned: boolean
-  /** Links into shared/ that were laid over the tree: paths relative to the release. */
-  readonly shared: readonly string[]
-  readonly by: string
-  readonly run: string
-  /** URL of the CI run, when there is one. */
-  readonly url?: string | undefined
-  readonly commit?: string | undefined
-  /** Client's clock, ISO 8601, for people. */
-  readonly stagedAt: string
-  readonly liveAt?: string | undefined
-  readonly verifiedAt?: string | undefined
-}
-
-/** Who holds or held the lock: `.ship/lock/<token>/owner`, one line of JSON. */
-export interface Owner {
-  readonly schema: 1
-  readonly token: Token
-  readonly run: string
-  readonly user: string
-  /**
-   * Host name of the client, its boot id with its pid namespace (a pid means something only there), process id and that process's
-   * start time, so that a dead run of the same machine is recognised at once.
-   */
-  readonly client: { readonly host: string; readonly bootId: string; readonly pid: number; readonly startTime: string }
-  /** "release 1.4.2", "rollback 1.4.1". */
-  readonly doing: string
-  readonly url?: string | undefined
-  readonly since: string
-}
-
-export interface LockState {
-  readonly owner: Owner
-  /** Seconds since the last heartbeat, by the host's own uptime. Infinity when the host was rebooted since. */
-  readonly silentSeconds: number
-  /** True when silent for longer than the lease or when the host was rebooted. */
-  readonly expired: boolean
-}
-
-/** What `current` is. A `link` with `version` points at `releases/<version>` and that folder exists. */
-export type Current =
-  | { readonly kind: 'absent' }
-  | {
-      readonly kind: 'link'
-      readonly target: string
-      readonly version: Version | undefined
-      readonly dangling: boolean
-    }
-  | { readonly kind: 'obstacle'; readonly what: 'directory' | 'file' }
-
-export interface HostState {
-  readonly current: Current
-  /** Releases with a record and a folder, in the order of `seq` (0 first), then version. */
-  readonly releases: readonly ReleaseRecord[]
-  /** Names in releases/ that ship has no record of (another tool's, or an interrupted prune); never touched. */
-  readonly foreign: readonly string[]
-  readonly lock: LockState | undefined
-  /** Names of shared files asked about that do not exist. */
-  readonly missingShared: readonly string[]
-  readonly disk: { readonly freeBytes: number; readonly freeInodes: number | undefined }
-  readonly tools: {
-    readonly zstd: boolean
-    readonly gzip: boolean
-    readonly sha256sum: boolean
-    readonly tar: boolean
-    readonly mvT: boolean
-  }
-  /** Seconds since 1970 by the host's clock. */
-  readonly clock: number
-  /** `uname -s -m`, for example "Linux x86_64". */
-  readonly platform: string
-  /** Undefined when ship may write where it must; else the sentence that says what is in the way. */
-  readonly notWritable: string | undefined
-  /** releases/ and .ship/ are on one file system, so that a rename is one step. */
-  readonly oneFileSystem: boolean
-}
+export type { DebFile, NoReturn, ReleaseRecord, ReleaseState } from './record.ts'
+export type { HistoryLine } from './history-line.ts'
+export type { Current, HostState, LockState, Owner } from './host-state.ts'
 
 /** A held lock. `signal` aborts with a ShipError `locked` when the host no longer knows the token or the lease ran out unrenewed. */
 export interface Lease {
@@ -126,7 +38,7 @@ interface LockOptions {
 }
 
 /** What a release's tree must be, sent ahead of the tree in the same stream; its digest goes as an argument. */
-interface StageSpec {
+export interface StageSpec {
   readonly version: Version
   readonly record: ReleaseRecord
   readonly sharedDirs: readonly string[]
@@ -134,24 +46,23 @@ interface StageSpec {
   readonly sharedFiles: readonly string[]
   /** Bytes the unpacked tree takes, for the last look at the disk. */
   readonly treeBytes: number
+  /** What is free on the host's disk. */
+  readonly freeBytes: number
   readonly entries: number
   /** Name of the folder in the payload that becomes the release. */
   readonly tree: string
+  /** How files of the base are taken over: as new files, or as a second name for the same one. */
+  readonly reuse: 'copy' | 'hardlink'
   /** sha256 of the check list at the head of the payload: nothing in the stream vouches for itself. */
   readonly checksDigest: string
+  /** How much is read back where the host cannot hash by itself; where it can, everything is hashed there. Default `sample`. */
+  readonly verify?: Depth | undefined
 }
 
-/** A tree packed for a host: one compressed tar stream holding the check list, the manifest and the tree. */
-interface Payload {
-  readonly compression: 'gzip' | 'zstd'
-  readonly sizeBytes: number
-  /** A new stream from the start; every host gets its own. */
-  open(): Readable
-}
+/** `full`: the content of every file. `sample`: sizes, modes and times of all, and the content of what is suspect; see the verbs. */
+export type Depth = 'full' | 'sample'
 
-interface VerbOptions {
-  readonly signal: AbortSignal
-}
+type VerbOptions = { readonly signal: AbortSignal }
 
 /** A file of a release that is not what its manifest says. */
 export interface Drift {
@@ -188,14 +99,28 @@ export interface HostSession {
     payload: Payload,
     spec: StageSpec,
     lease: Lease,
-    options: VerbOptions & { readonly onProgress?: (sentBytes: number) => void },
+    options: VerbOptions & {
+      /** Bytes that the host has of payloads by their ids, as its state says; only the rest is sent. */
+      readonly partial?: ReadonlyMap<string, number>
+      /** Called with the bytes that the host has, those before a cut and all of the files in `near` included, and how many there are. */
+      readonly onProgress?: (sentBytes: number, totalBytes: number) => void
+      /** Called with the bytes that rsync sent ahead of the payload. */
+      readonly onPushed?: (sentBytes: number) => void
+    },
   ): Promise<void>
-  /** Checks a release that is already staged, file by file, against its own manifest on the host. Empty: whole. */
-  drift(version: Version, options: VerbOptions): Promise<readonly Drift[]>
+  /**
+   * Checks a release that is already staged, file by file, against its own manifest on the host. Empty: whole. A `sample` (default
+   * `full`) reads no content where the host can tell that no inode changed since all of it was checked; where it cannot hash by itself,
+   * a part is read back. The shared paths of its record are no part of it.
+   */
+  drift(
+    release: Pick<ReleaseRecord, 'version' | 'shared'>,
+    options: VerbOptions & { readonly depth?: Depth | undefined },
+  ): Promise<readonly Drift[]>
   /** Removes a staged release that is not live (drifted, or about to be staged anew). */
   discard(version: Version, lease: Lease, options: VerbOptions): Promise<void>
   /**
-   * Points `current` at `target` by one rename, durable when it resolves. `target` null takes `current` away. `expected` is what
+   * Points `current` at `target` by one rename, durable when it resolves. Of packages: installs that of `target`, and its scripts do so. `target` null takes `current` away. `expected` is what
    * `current` must be before (null: absent); anything else is refused. `record`, when given, is written before the rename.
    */
   switchTo(
@@ -203,12 +128,25 @@ export interface HostSession {
     lease: Lease,
     options: VerbOptions & { readonly expected: string | null; readonly record?: ReleaseRecord },
   ): Promise<void>
-  /** Writes records and appends one history line; never fails for lack of space, but resolves with what could not be written. */
+  /**
+   * Starts a guard on the host that goes back by itself when it hears nothing for a while, whatever became of the connection and of this
+   * process. It hears of us while this session lives, until the lock gets another holder, a new token of ours too (`fence`, `renew`).
+   */
+  arm(wayBack: WayBack, lease: Lease, options: VerbOptions): Promise<void>
+  /**
+   * Does what `fence` does, over a new connection, and gives the session of that one; the old one is closed. When it rejects, the old one
+   * goes on. Rejects with reason `locked` when the guard was first.
+   */
+  renew(lease: Lease, options: VerbOptions): Promise<HostSession>
+  /**
+   * Writes records and appends one history line; never fails for lack of space, but resolves with what could not be written. `unlock`
+   * gives the lock back in the same round trip.
+   */
   mark(
     records: readonly ReleaseRecord[],
     history: HistoryLine | undefined,
     lease: Lease,
-    options: VerbOptions,
+    options: VerbOptions & { readonly unlock?: boolean | undefined },
   ): Promise<{ readonly problem: string | undefined }>
   /** Removes releases; resolves with those that stayed and why (in use by a process, no right). Never the live one. */
   prune(
@@ -219,7 +157,7 @@ export interface HostSession {
     readonly kept: readonly { readonly version: Version; readonly why: string }[]
     readonly freedBytes: number
   }>
-  /** Stops the heartbeat and gives the lock back, if it is still ours. */
+  /** Stops the heartbeat and gives the lock back, if it is still ours. One that was given back before is none. */
   unlock(lease: Lease, options: VerbOptions): Promise<void>
   /** The last lines of the journal, oldest first. */
   history(limit: number, options: VerbOptions): Promise<readonly HistoryLine[]>
@@ -227,23 +165,17 @@ export interface HostSession {
   manifest(version: Version, options: VerbOptions): Promise<string | undefined>
   /** Runs a program in `deployTo` or below it. */
   readonly run: Runner
+  /**
+   * The same, remembered on the host under a key until `forget` when it ended with 0, even if nobody here learns of it. One that a dead
+   * run left running is waited for; what was done is not done again, and ends with 0 and no output.
+   */
+  runOnce(argv: readonly string[], key: string, lease: Lease, options: RunOptions): Promise<RunResult>
+  /** Remembers under a key what was done elsewhere. */
+  remember(key: string, lease: Lease, options: VerbOptions): Promise<void>
+  /** Forgets all that is remembered. */
+  forget(lease: Lease, options: VerbOptions): Promise<void>
   dial: (address: string, port: number, signal: AbortSignal) => Promise<import('node:stream').Duplex>
   /** A session over a new connection, for a host whose connection was lost. Leases go on, kept alive through the new one. */
   reopen(options: VerbOptions): Promise<HostSession>
   close(): Promise<void>
-}
-
-/** One line of `.ship/history.ndjson`. */
-export interface HistoryLine {
-  readonly schema: 1
-  readonly at: string
-  readonly run: string
-  readonly by: string
-  readonly action: 'release' | 'rollback' | 'put-back' | 'pin' | 'unpin' | 'prune' | 'unlock'
-  readonly version: string | null
-  readonly from: string | null
-  readonly outcome: 'ok' | 'failed'
-  readonly digest?: string | undefined
-  readonly url?: string | undefined
-  readonly note?: string | undefined
 }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { connectSsh } from '../ssh/connect.ts'
 import { fingerprint, keyType, parseKnownHosts, verdict } from '../ssh/known-hosts.ts'
+import { NeedsOpenSsh } from '../ssh/needs-openssh.ts'
 import { resolveOptions } from '../ssh/options.ts'
 import type { Host } from '../transport/transport.ts'
 
@@ -28,7 +29,12 @@ export interface Pinned {
 
 /** Asks a host for its key and stops before anything is authenticated. */
 export async function scanHostKey(host: Host, signal: AbortSignal): Promise<ShownKey> {
-  const options = await resolveOptions(host, process.env, signal)
+  const options = await resolveOptions(host, process.env, signal).catch((error: unknown) => {
+    if (!(error instanceof NeedsOpenSsh)) throw error
+    throw new ShipError('config', `${error.why}, so ship cannot ask for its key`, {
+      next: [`ssh ${host.address} true   asks you, when you have compared the fingerprint, to keep it`],
+    })
+  })
   let shown: Buffer | undefined
   const verify = (key: Buffer): ShipError => {
     shown = key

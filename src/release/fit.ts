@@ -3,22 +3,36 @@
  */
 import type { Environment } from '../config/environment.ts'
 import { ShipError } from '../errors.ts'
-import type { HostState, ReleaseRecord } from '../host/session.ts'
+import type { Missing } from '../fleet/results.ts'
+import type { DebFile, HostState, ReleaseRecord } from '../host/session.ts'
+import { quote } from '../shell.ts'
 import type { Host } from '../transport/transport.ts'
 import type { Manifest } from '../tree/manifest.ts'
 import { compareVersions, type Version } from '../version.ts'
 import { size } from '../size.ts'
+import { isOtherPackage } from './fit-package.ts'
+import { unfit } from './fit-host.ts'
 import { liveRecord } from './observe.ts'
+import { releaseAcross } from './no-return.ts'
+import type { SeenPools } from './pools.ts'
 
 /** What is released: the identity of a bundle and what it needs of a host. */
 export interface Target {
   readonly manifest: Manifest
   readonly digest: string
+  /** The same as a package, where packages are released. */
+  readonly deb?: DebFile | undefined
 }
 
 export interface PlanOptions {
   /** Releasing something older than what is live is refused without it. */
   readonly allowDowngrade?: boolean | undefined
+  /** Going back behind a point of no return is refused without it. */
+  readonly force?: boolean | undefined
+  /** What the load balancers of the environment say. */
+  readonly pools?: readonly SeenPools[] | undefined
+  /** Hosts that were not reached and may be missing. */
+  readonly missing?: readonly Missing[] | undefined
 }
 
 /** Room that unpacking takes beside the files' own bytes: a block per entry, and the journal. */
@@ -28,54 +42,18 @@ const SPARE_INODES = 64
 
 const UNTOUCHED = 'nothing was changed on any host'
 
-/** Why a host cannot take part at all, whatever is planned; undefined when it can. Needs of a release's tree come on top. */
-export function hostProblem(state: HostState, deployTo: string): ShipError | undefined {
-  if (state.current.kind === 'obstacle') {
-    return new ShipError('not-switched', `"${deployTo}/current" is a ${state.current.what}, not a link`, {
-      state: UNTOUCHED,
-      next: [
-        `move it away on the host: mv ${deployTo}/current ${deployTo}/current.old`,
-        'then run the same command again',
-      ],
-    })
-  }
-  if (state.notWritable !== undefined) {
-    return new ShipError('not-switched', state.notWritable, {
-      state: UNTOUCHED,
-      next: [`on the host, once, as root: install -d -o <deploy user> ${deployTo}`],
-    })
-  }
-  const lacking = missingTools(state)
-  if (lacking.length > 0) {
-    return new ShipError('not-switched', `the host lacks ${lacking.join(', ')}`, {
-      state: UNTOUCHED,
-      next: ['install coreutils, tar and gzip (or a BusyBox that has them) on the host'],
-    })
-  }
-  if (!state.oneFileSystem) {
-    return new ShipError(
-      'not-switched',
-      `"${deployTo}/releases" and "${deployTo}/.ship" are on different file systems`,
-      {
-        state: UNTOUCHED,
-        next: ['a release becomes visible by one rename, which cannot cross file systems: put both on one'],
-      },
-    )
-  }
-  return undefined
+/** Why a release to a host in this state cannot be; undefined when it can. */
+export function releaseProblem(
+  environment: Environment,
+  host: Host,
+  target: Target,
+  state: HostState,
+  options: PlanOptions,
+): ShipError | undefined {
+  return unfit(environment, host, state, target.deb) ?? bundleProblem(environment, host, target, state, options)
 }
 
-function missingTools(state: HostState): string[] {
-  const { tools } = state
-  const wanted: [string, boolean][] = [
-    ['sha256sum', tools.sha256sum],
-    ['tar', tools.tar],
-    ['gzip or zstd', tools.gzip || tools.zstd],
-    ['"mv -T"', tools.mvT],
-  ]
-  return wanted.filter(([, there]) => !there).map(([name]) => name)
-}
-/** Why a bundle cannot be released to a host in this state; undefined when it can. */
+/** Why a bundle cannot be released to a host that is fit; undefined when it can. */
 export function bundleProblem(
   environment: Environment,
   host: Host,
@@ -86,13 +64,10 @@ export function bundleProblem(
   const { manifest, digest } = target
   const { version } = manifest
   const record = state.releases.find((r) => r.version === version)
-  if (record && record.digest !== digest) {
+  if (record && (record.digest !== digest || isOtherPackage(record, target.deb))) {
     return new ShipError('refused', `version ${version} is already on this host with other bytes`, {
       state: UNTOUCHED,
-      details: [
-        `on the host: manifest ${record.digest.slice(0, 16)}, staged by run ${record.run}`,
-        `this bundle: manifest ${digest.slice(0, 16)}`,
-      ],
+      details: [`on the host: ${bytesOf(record)}, staged by run ${record.run}`, `this bundle: ${bytesOf(target)}`],
       next: ['a version never changes its bytes: build under a new one, for example: ship build --bump patch'],
     })
   }
@@ -112,12 +87,17 @@ export function bundleProblem(
     return new ShipError('refused', `version ${version} is older than ${live.version}, which is live`, {
       state: UNTOUCHED,
       next: [
-        `to go back to a verified release: ship rollback ${version} -e ${environment.name}`,
+        ...(record?.state === 'verified'
+          ? [`to go back to a verified release: ship rollback ${version} -e ${environment.name}`]
+          : []),
         `if the older version is meant: ship release ${version} -e ${environment.name} --allow-downgrade`,
       ],
     })
   }
-  const needs = manifest.platform === 'any' ? undefined : unamePlatform(state.platform)
+  const across = options.force === true ? undefined : releaseAcross(environment, version, state)
+  if (across) return across
+  const isKnown = manifest.platform !== 'any' && state.platform !== ''
+  const needs = isKnown ? unamePlatform(state.platform) : undefined
   if (needs !== undefined && needs !== manifest.platform) {
     return new ShipError('refused', `the bundle is for ${manifest.platform}, the host is ${needs}`, {
       state: UNTOUCHED,
@@ -127,22 +107,42 @@ export function bundleProblem(
   return sharedProblem(environment, host, state) ?? (record ? undefined : spaceProblem(target, state))
 }
 
-function sharedProblem(environment: Environment, host: Host, state: HostState): ShipError | undefined {
+function bytesOf({ digest, deb }: Pick<Target, 'digest' | 'deb'>): string {
+  return deb ? `package ${deb.version}, sha256 ${deb.sha256.slice(0, 16)}` : `manifest ${digest.slice(0, 16)}`
+}
+
+/** Links into shared/ that a host gets. */
+export function linksOf(environment: Environment, state: HostState): string[] {
+  const { dirs, files, optionalFiles } = environment.shared
+  return [...dirs, ...files, ...optionalFiles.filter((file) => !state.missingShared.includes(file))]
+}
+
+/** Why the shared files of an environment stand in the way; undefined when they do not. */
+export function sharedProblem(environment: Environment, host: Host, state: HostState): ShipError | undefined {
   const missing = environment.shared.files.filter((file) => state.missingShared.includes(file))
   if (missing.length === 0) return undefined
   const names = missing.map((file) => `"shared/${file}"`).join(', ')
   return new ShipError('not-switched', `${names} ${missing.length === 1 ? 'does' : 'do'} not exist on the host`, {
     state: UNTOUCHED,
     next: [
-      ...missing.map((file) => `put it there once: scp ${file} ${host.name}:${host.deployTo}/shared/${file}`),
+      ...missing.map((file) => `put it there once: ${copyCommand(file, host)}`),
       'or list it under release.shared.optionalFiles',
     ],
   })
 }
 
-function spaceProblem({ manifest }: Target, state: HostState): ShipError | undefined {
+/** As it can be typed: the folder may not be there yet. */
+function copyCommand(file: string, { address, user, port, deployTo }: Host): string {
+  const at = user === undefined ? address : `${user}@${address}`
+  const path = `${deployTo}/shared/${file}`
+  const make = `mkdir -p ${quote(path.slice(0, path.lastIndexOf('/')))}`
+  const [ssh, scp] = port === undefined ? ['', ''] : [` -p ${port}`, ` -P ${port}`]
+  return `ssh${ssh} ${at} ${quote(make)} && scp${scp} ${quote(file)} ${quote(`${at}:${path}`)}`
+}
+
+function spaceProblem({ manifest, deb }: Target, state: HostState): ShipError | undefined {
   const bytes = manifest.entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
-  const needBytes = bytes + manifest.entries.length * ENTRY_BYTES + SPARE_BYTES
+  const needBytes = bytes + manifest.entries.length * ENTRY_BYTES + SPARE_BYTES + (deb?.sizeBytes ?? 0)
   const needInodes = manifest.entries.length + SPARE_INODES
   const { freeBytes, freeInodes } = state.disk
   const next = ['free space on the host, or keep fewer releases (release.keep) and run: ship prune']
@@ -166,13 +166,12 @@ export function rollbackProblem(
   state: HostState,
 ): ShipError | undefined {
   const verified = state.releases.filter((r) => r.state === 'verified').map((r) => r.version)
-  const offer =
-    verified.length > 0 ? `verified on this host: ${verified.join(', ')}` : 'no release of this host is verified'
-  if (!record) return new ShipError('refused', `version ${version} is not on this host`, { details: [offer] })
+  const offer = verified.length > 0 ? `verified there: ${verified.join(', ')}` : 'no release is verified there'
+  if (!record) return new ShipError('refused', `version ${version} is not there`, { details: [offer] })
   if (record.state === 'verified') return undefined
   return new ShipError(
     'refused',
-    `version ${version} is "${record.state}" here, and only verified releases are rolled back to`,
+    `version ${version} is "${record.state}" there, and only verified releases are rolled back to`,
     {
       details: [offer],
       next: [`to try it again, through its gate: ship release ${version}`],

@@ -33,6 +33,11 @@ export function liveRecord(state: HostState): ReleaseRecord | undefined {
     : undefined
 }
 
+/** What a host runs, for people: the version of the live release, or the target of `current`. */
+export function runningNow(state: HostState): string | undefined {
+  return liveRecord(state)?.version ?? currentTarget(state.current) ?? undefined
+}
+
 /**
  * Where `current` is put back to when the run fails: where it points now, unless that release never went through its gate (its run
  * died): then to where it pointed before, or to the newest verified release. Null: there was nothing before, so nothing is put.

@@ -2,21 +2,26 @@
  * Who holds a lock, and whether that somebody is still alive. A run that died on this machine is recognised at once by its
  * process; one on another machine by its silence, measured by the host's own uptime, never by a wall clock.
  */
-import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { isAlive, ownMark } from '../alive.ts'
 import type { LockState, Owner } from '../host/session.ts'
+import { GOING_BACK } from '../host/way-back.ts'
 import type { Io } from '../io.ts'
 import type { Version } from '../version.ts'
 import { newToken } from '../names.ts'
 
+/** Time from one sign of life to the next, with room. */
+const BEAT_SECONDS = 15
+
 /** An owner for this process, with a new token. `action` is for people: "release 1.4.2". */
 export function newOwner(action: string, io: Io): Owner {
+  const { space, pid, startTime } = ownMark()
   return {
     schema: 1,
     token: newToken(),
     run: io.run,
     user: io.by,
-    client: { host: hostname(), bootId: bootSpace(), pid: process.pid, startTime: startTime(process.pid) ?? '' },
+    client: { host: hostname(), bootId: space, pid, startTime },
     doing: action,
     url: io.url,
     since: new Date().toISOString(),
@@ -35,35 +40,27 @@ export function doing(kind: 'release' | 'rollback', version: Version): string {
 export function holder(lock: LockState): 'gone' | 'alive' | 'unknown' {
   if (lock.expired) return 'gone'
   const { client } = lock.owner
-  if (client.host !== hostname() || client.bootId !== bootSpace() || client.startTime === '') return 'unknown'
-  return startTime(client.pid) === client.startTime ? 'alive' : 'gone'
+  const { bootId: space, pid, startTime } = client
+  const alive = client.host === hostname() ? isAlive({ space, pid, startTime }) : undefined
+  return alive === undefined ? 'unknown' : alive ? 'alive' : 'gone'
+}
+
+/** Whether the host itself holds it, to go back by itself: that takes a moment, and then the lock is free. */
+export function isGoingBack({ owner, expired }: LockState): boolean {
+  return owner.doing === GOING_BACK && !expired
 }
 
 /** What people need to know of a lock. */
 export function describeLock(lock: LockState): string {
   const { owner } = lock
-  const silent = Number.isFinite(lock.silentSeconds)
-    ? `silent for ${Math.round(lock.silentSeconds)} s`
-    : 'host rebooted since'
-  return `"${owner.doing}" by ${owner.user} on ${owner.client.host} since ${owner.since} (run ${owner.run}, ${silent})`
+  const { host } = owner.client
+  const where = owner.user.endsWith(`@${host}`) ? '' : ` on ${host}`
+  const since = owner.since.replace('T', ' ').replace(/(?:\.\d+)?Z$/, ' UTC')
+  return `"${owner.doing}" by ${owner.user}${where} since ${since} (run ${owner.run}${silence(lock)})`
 }
 
-/** Boot id and pid namespace: the space in which a process id means something. Empty where /proc is missing. */
-function bootSpace(): string {
-  try {
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`
-  } catch {
-    return ''
-  }
-}
-
-/** Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); undefined when there is no such process. */
-function startTime(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
-  } catch {
-    return undefined
-  }
+/** A sign of life comes every ten seconds: less than that is nothing to tell, and would make equal locks of many hosts look different. */
+function silence({ silentSeconds }: LockState): string {
+  if (!Number.isFinite(silentSeconds)) return ', host rebooted since'
+  return silentSeconds < BEAT_SECONDS ? '' : `, silent for ${Math.round(silentSeconds)} s`
 }

@@ -4,18 +4,22 @@
  */
 import type { Environment } from '../config/environment.ts'
 import { ShipError } from '../errors.ts'
-import { allOrThrow, type HostResult } from '../fleet/results.ts'
 import type { HostState } from '../host/session.ts'
 import type { AppName, HostName } from '../names.ts'
 import type { Host } from '../transport/transport.ts'
 import type { Version } from '../version.ts'
-import { bundleProblem, hostProblem, rollbackProblem, type PlanOptions, type Target } from './fit.ts'
-import { describeGate } from './gate.ts'
-import { hookPoints, hooksFor } from './hooks.ts'
+import { unfitToGoBack } from './fit-host.ts'
+import { linksOf, releaseProblem, rollbackProblem, type PlanOptions, type Target } from './fit.ts'
+import { describeConfirm, describeGate } from './gate.ts'
+import { hookTitles, localTitles } from './hook-titles.ts'
+import { rollbackAcross } from './no-return.ts'
+import { describeDrains, refusePools } from './pools.ts'
+import { allowancesOf, type Allowances, type Behind } from './allowance.ts'
+import { busyIfLeftOut, decideForAll, releaseAction, unfinished, type Decision } from './decision.ts'
 import { beforeLive, currentTarget, liveRecord, observedDigest, wayBack, type Observed } from './observe.ts'
-import { describeLock, doing } from './owner.ts'
+import { describeLock } from './owner.ts'
 import { prunable } from './retention.ts'
-import { waves } from './waves.ts'
+import { waves, type WaveRule } from './waves.ts'
 
 export interface HostPlan {
   readonly host: HostName
@@ -42,6 +46,8 @@ export interface HostPlan {
   /** Titles of hooks in the order they run here, by point. */
   readonly hooks: readonly { readonly point: string; readonly title: string }[]
   readonly gates: readonly string[]
+  /** Load balancers that the host is taken out of meanwhile, in words. */
+  readonly drains: readonly string[]
   readonly prune: readonly Version[]
   /** Whose lock is on the host, in words. It is taken over when its holder is dead, and cleaned up even if nothing else is to do. */
   readonly lock: string | undefined
@@ -55,12 +61,20 @@ export interface Plan {
   readonly target: Version
   /** Digest of the bundle's manifest; of the recorded release for a rollback. */
   readonly digest: string
-  /** Digest of the host states that the plan was made from. */
+  /** Digest of the states of its hosts that the plan was made from. */
   readonly observed: string
   /** In the fixed order of locking: by name. */
   readonly hosts: readonly HostPlan[]
+  /** Titles of hooks that run on this machine, in their order. */
+  readonly local: readonly { readonly point: string; readonly title: string }[]
   /** Hosts that switch together, in order. */
   readonly waves: readonly (readonly HostName[])[]
+  /** For each wave, what follows it. */
+  readonly waveRules: readonly WaveRule[]
+  /** Hosts that are left out and keep what they run: not reached, or unable to take part. */
+  readonly behind: readonly Behind[]
+  /** How many hosts may be missing and how many may fail before the run is called off; those in `behind` count. */
+  readonly allowances: Allowances
 }
 
 /**
@@ -73,12 +87,13 @@ export function releasePlan(
   observed: readonly Observed[],
   options: PlanOptions = {},
 ): Plan {
-  const actions = decide(environment, observed, (host, state) => {
-    const problem = hostProblem(state, host.deployTo) ?? bundleProblem(environment, host, target, state, options)
+  const rule = (host: Host, state: HostState): Decision => {
+    const problem = releaseProblem(environment, host, target, state, options)
     if (problem) throw problem
-    return releaseAction(target.manifest.version, state)
-  })
-  const hosts = actions.map(({ host, state, decision }): Planned => {
+    return busyIfLeftOut(releaseAction(target.manifest.version, state), options.pools, { host, state })
+  }
+  const { decided, behind } = decideForAll(environment, observed, rule, options.missing)
+  const hosts = decided.map(({ host, state, decision }): Planned => {
     const links = linksOf(environment, state)
     const entries = target.manifest.entries
     const treeBytes =
@@ -96,96 +111,56 @@ export function releasePlan(
       prune: decision.action === 'none' ? [] : prune,
     }
   })
-  return assemble(
-    environment,
-    'release',
-    target.manifest.version,
-    target.digest,
-    withHooks(environment, hosts),
-    observed,
-  )
+  const planned = withHooks(environment, 'release', hosts)
+  const { version } = target.manifest
+  return assemble(environment, 'release', version, target.digest, planned, { ...options, observed, behind })
 }
 
 /**
  * The plan of a rollback to a version every host still has, verified. Rejects with reason `refused` when a host has no such
  * release. Disk space is not asked about: going back must work on a full disk.
  */
-export function rollbackPlan(environment: Environment, version: Version, observed: readonly Observed[]): Plan {
+export function rollbackPlan(
+  environment: Environment,
+  version: Version,
+  observed: readonly Observed[],
+  options: Pick<PlanOptions, 'pools' | 'missing' | 'force'> = {},
+): Plan {
   const digests = new Set<string>()
-  const actions = decide(environment, observed, (host, state) => {
-    const problem = hostProblem(state, host.deployTo)
+  const rule = (host: Host, state: HostState): Decision => {
+    const problem = unfitToGoBack(environment, host, state)
     if (problem) throw problem
     const record = state.releases.find((r) => r.version === version)
     const refusal = rollbackProblem(version, record, state)
-    if (refusal) throw refusal
+    if (refusal) throw refusal.at({ next: [`see what is there: ship releases -e ${environment.name}`] })
+    const across = record && options.force !== true ? rollbackAcross(environment, record, state) : undefined
+    if (across) throw across
     if (record) digests.add(record.digest)
     if (liveRecord(state)?.version !== version)
       return { action: 'reuse', why: `${record?.state ?? 'verified'} on this host` }
-    return unfinished(state, 'rollback', version) ?? { action: 'none', why: 'already live' }
-  })
+    const decision = unfinished(state, 'rollback', version) ?? { action: 'none', why: 'already live' }
+    return busyIfLeftOut(decision, options.pools, { host, state })
+  }
+  const { decided, behind } = decideForAll(environment, observed, rule, options.missing)
   if (digests.size > 1) {
     throw new ShipError('refused', `the hosts hold different bytes under version ${version}`, {
       next: [`see which: ship releases -e ${environment.name}`, 'release one bundle to all of them'],
     })
   }
-  const hosts = actions.map(({ host, state, decision }): Planned => ({
+  const hosts = decided.map(({ host, state, decision }): Planned => ({
     ...common(host, state, decision),
     links: [],
     treeBytes: 0,
     prune: [],
   }))
-  return assemble(environment, 'rollback', version, [...digests][0] ?? '', withHooks(environment, hosts), observed)
-}
-
-interface Decision {
-  readonly action: HostPlan['action']
-  readonly why: string
-}
-
-interface Decided {
-  readonly host: Host
-  readonly state: HostState
-  readonly decision: Decision
-}
-
-/** Decides for every host; all refusals become one error. */
-function decide(
-  environment: Environment,
-  observed: readonly Observed[],
-  rule: (host: Host, state: HostState) => Decision,
-): Decided[] {
-  const results = observed.map(({ host: name, state }): HostResult<Decided> => {
-    const host = environment.hosts.find((h) => h.name === name)
-    if (!host) throw new TypeError(`no host "${name}" in environment "${environment.name}"`)
-    try {
-      return { host, ok: true, value: { host, state, decision: rule(host, state) } }
-    } catch (error) {
-      return { host, ok: false, error }
-    }
+  return assemble(environment, 'rollback', version, [...digests][0] ?? '', withHooks(environment, 'rollback', hosts), {
+    ...options,
+    observed,
+    behind,
   })
-  return allOrThrow(results, { step: 'plan', state: 'nothing was changed on any host' })
 }
 
-function releaseAction(version: Version, state: HostState): Decision {
-  const record = state.releases.find((r) => r.version === version)
-  const live = liveRecord(state)
-  if (record && live?.version === version) {
-    if (record.state !== 'verified')
-      return { action: 'resume', why: `switched to by run ${record.run}, which ended before its gate` }
-    return unfinished(state, 'release', version) ?? { action: 'none', why: 'already live and verified' }
-  }
-  return record
-    ? { action: 'reuse', why: `${record.state} on this host since run ${record.run}` }
-    : { action: 'stage', why: 'not on this host' }
-}
-
-/** A lock that still stands is that of a run which did not get to its end: whether it reloaded the app, nobody knows. */
-function unfinished(state: HostState, kind: Plan['kind'], version: Version): Decision | undefined {
-  if (state.lock?.owner.doing !== doing(kind, version)) return undefined
-  return { action: 'resume', why: `run ${state.lock.owner.run} ended before it was done` }
-}
-
-type Planned = Omit<HostPlan, 'hooks' | 'gates'>
+type Planned = Omit<HostPlan, 'hooks' | 'gates' | 'drains'>
 
 function common(host: Host, state: HostState, decision: Decision): Omit<Planned, 'links' | 'treeBytes' | 'prune'> {
   return {
@@ -200,24 +175,18 @@ function common(host: Host, state: HostState, decision: Decision): Omit<Planned,
   }
 }
 
-function linksOf(environment: Environment, state: HostState): string[] {
-  const { dirs, files, optionalFiles } = environment.shared
-  return [...dirs, ...files, ...optionalFiles.filter((file) => !state.missingShared.includes(file))]
-}
-
-function withHooks(environment: Environment, hosts: readonly Planned[]): HostPlan[] {
+function withHooks(environment: Environment, kind: Plan['kind'], hosts: readonly Planned[]): HostPlan[] {
   const busy = environment.hosts.filter((h) => hosts.some((p) => p.host === h.name && p.action !== 'none'))
   return hosts.map((plan) => {
     const host = environment.hosts.find((h) => h.name === plan.host)
-    const points = host ? hookPoints(plan.action) : []
-    const hooks = points.flatMap((point) =>
-      hooksFor(environment.hooks[point], host, busy).map((hook) => ({ point, title: hook.title })),
-    )
+    const hooks = host ? hookTitles(environment, host, busy, { action: plan.action, kind }) : []
     const gates =
       plan.action === 'none'
         ? []
         : environment.health.filter((g) => g.role === undefined || host?.roles.includes(g.role))
-    return { ...plan, hooks, gates: gates.map(describeGate) }
+    const confirmed = describeConfirm(environment, plan.action)
+    const drains = plan.action === 'none' ? [] : describeDrains(environment.drains, plan.host)
+    return { ...plan, hooks, gates: [...gates.map(describeGate), ...confirmed], drains }
   })
 }
 
@@ -227,12 +196,15 @@ function assemble(
   target: Version,
   digest: string,
   hosts: readonly HostPlan[],
-  observed: readonly Observed[],
+  { observed, behind, pools = [] }: PlanOptions & Pick<Plan, 'behind'> & { readonly observed: readonly Observed[] },
 ): Plan {
   // Waves follow the order in which the user wrote the hosts; locking follows the names.
   const busy = environment.hosts
     .map((h) => h.name)
     .filter((name) => hosts.some((p) => p.host === name && p.action !== 'none'))
+  const order = waves(busy, environment.strategy)
+  const hostsOfWaves = order.map((wave) => wave.hosts)
+  refusePools(hostsOfWaves, pools)
   return {
     schema: 1,
     kind,
@@ -240,8 +212,12 @@ function assemble(
     environment: environment.name,
     target,
     digest,
-    observed: observedDigest(observed),
+    observed: observedDigest(observed.filter((o) => hosts.some((p) => p.host === o.host))),
     hosts,
-    waves: waves(busy, environment.strategy),
+    local: localTitles(environment, hosts, kind),
+    waves: hostsOfWaves,
+    waveRules: order.map(({ bakeMs, pauseMs, mayFail }) => ({ bakeMs, pauseMs, mayFail })),
+    behind,
+    allowances: allowancesOf(environment),
   }
 }

@@ -1,41 +1,56 @@
 /** `ship release` and `ship plan`: a bundle, an environment, and the plan that brings one to the other. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import type { Environment } from '../config/environment.ts'
-import { ShipError } from '../errors.ts'
-import { openFleet, type Fleet } from '../fleet/fleet.ts'
 import type { Bundle } from '../formats/bundle.ts'
-import { nativeCompression, packPayload, type PackedPayload } from '../formats/payload.ts'
-import type { HostState } from '../host/session.ts'
+import { packagePayload, type PackageFile } from '../formats/package-payload.ts'
+import { nativeCompression, packPayload, type PackedContent, type PackedPayload } from '../formats/payload.ts'
+import type { DebFile, ReleaseRecord } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
+import { makeScratch } from '../scratch.ts'
 import { size } from '../size.ts'
 import { diffManifests } from '../tree/diff.ts'
-import { parseManifest, type Manifest } from '../tree/manifest.ts'
+import type { Manifest } from '../tree/manifest.ts'
+import { keepManifest, manifestOf, seenManifest } from './bases.ts'
+import { keepAfter } from './known.ts'
+import { releaseProblem } from './fit.ts'
+import { guardRelease, type Overrides } from './guards.ts'
 import { liveRecord, type Observed } from './observe.ts'
 import { releasePlan, type HostPlan, type Plan } from './plan.ts'
-import { observe } from './probe.ts'
+import { refusePlanDrift, type Expected } from './plan-drift.ts'
+import { reach, type Reached, type ReachOptions } from './probe.ts'
+import { rateLimit } from './rate.ts'
+import { openRelay, type Relay } from './relay.ts'
+import type { Run } from './step.ts'
 import { transact, type RunReport } from './transaction.ts'
 
 export type { RunReport } from './transaction.ts'
 
-export interface ReleaseRequest {
+export interface ReleaseRequest extends Overrides {
   readonly environment: Environment
-  /** Verified before: the caller has read it whole and strictly. */
   readonly bundle: Bundle
+  /** Reads it whole and strictly, once, and rejects when it is not what was built. Nothing is planned before that. */
+  readonly check: () => Promise<Bundle>
+  /** The same as a package, where packages are released. */
+  readonly deb?: DebFile | undefined
   readonly allowDowngrade?: boolean | undefined
-  /** A plan shown before; the run is refused when the hosts have changed since. */
-  readonly expectPlan?: Plan | undefined
+  /** Also something older than what passed a point of no return. */
+  readonly force?: boolean | undefined
+  /** A plan shown or saved before; the run is refused when it would do anything else. */
+  readonly expected?: Expected | undefined
 }
 
 /** What `release` would do, from the hosts' observed state, with the difference of files against what is live. Changes nothing. */
 export async function planRelease(request: ReleaseRequest, io: Io): Promise<Plan> {
-  const fleet = await openFleet(request.environment, io)
+  await guardRelease(request.environment, request.bundle, request, { io, now: new Date() })
+  const { fleet, observed, pools } = await reachChecked(request, io)
   try {
-    const observed = await observe(fleet, io)
-    const plan = releasePlan(request.environment, request.bundle, observed, request)
+    const options = { ...request, pools, missing: fleet.missing }
+    const plan = releasePlan(request.environment, { ...request.bundle, deb: request.deb }, observed, options)
+    if (request.expected) refusePlanDrift(request.expected, plan)
     const hosts = await Promise.all(
-      plan.hosts.map((p) => withChanges(p, request.bundle.manifest, fleet, { observed, io })),
+      plan.hosts.map((p) =>
+        withChanges(p, request.bundle.manifest, observed, (live) => manifestOf(live, fleet.session(p.host), io.signal)),
+      ),
     )
     return { ...plan, hosts }
   } finally {
@@ -48,69 +63,149 @@ export async function planRelease(request: ReleaseRequest, io: Io): Promise<Plan
  * the report.
  */
 export async function release(request: ReleaseRequest, io: Io): Promise<RunReport> {
-  const { environment, bundle } = request
-  const fleet = await openFleet(environment, io)
-  const scratch = await mkdtemp(join(tmpdir(), 'ship-release-'))
+  const { environment, bundle, deb } = request
+  await guardRelease(environment, bundle, request, { io, now: new Date() })
+  const { fleet, observed, pools, checked } = await reachChecked(request, io, { refuseLocked: true })
+  const scratch = await makeScratch('release')
+  let relay: Relay | undefined
+  let kept: Promise<void> | undefined
   try {
-    const observed = await observe(fleet, io, { refuseLocked: true })
-    const plan = releasePlan(environment, bundle, observed, request)
-    if (request.expectPlan && request.expectPlan.observed !== plan.observed) {
-      throw new ShipError('refused', 'the hosts changed since the plan was made', {
-        state: 'nothing was changed on any host',
-        next: ['run the same command again: it makes a new plan'],
-      })
-    }
+    const plan = releasePlan(environment, { ...bundle, deb }, observed, { ...request, pools, missing: fleet.missing })
+    if (request.expected) refusePlanDrift(request.expected, plan)
+    relay = plan.hosts.some(({ action }) => action === 'stage') ? await openRelay(environment, io) : undefined
     const { commit } = bundle.manifest
-    return await transact({ plan, fleet, environment, io, commit, pack: packOnce(bundle, scratch, io) })
+    const running = transact({
+      plan,
+      fleet,
+      environment,
+      io,
+      commit,
+      deb,
+      relay,
+      manifest: bundle.manifest,
+      pack: deb
+        ? packageOnce({ ...deb, file: bundle.archive }, bundle.manifest, environment.limit)
+        : packOnce(checked, scratch, environment, io),
+    })
+    // Beside the run, which waits for hosts most of the time.
+    kept = keepManifest(bundle.manifest, bundle.digest)
+    // Told as far as it is known here: nobody is asked for it once the release is through.
+    const told = (p: HostPlan): Promise<HostPlan> =>
+      withChanges(p, bundle.manifest, observed, (live) => seenManifest(live.digest))
+    const early = Promise.all(plan.hosts.map(told))
+    const report = await running
+    if (!report.error) await keepAfter(plan, observed)
+    // What was not known before the run may be now.
+    const hosts = await Promise.all((await early).map(async (p) => (p.changes === undefined ? told(p) : p)))
+    return { ...report, plan: { ...plan, hosts } }
   } finally {
+    await kept
+    await relay?.close()
     await fleet.close()
     await rm(scratch, { recursive: true, force: true })
   }
 }
 
-/** Makes a payload at most once for each compression, however many hosts ask; hosts that ask meanwhile wait for it. */
-function packOnce(bundle: Bundle, scratch: string, io: Io): (tools: HostState['tools']) => Promise<PackedPayload> {
-  const packed = new Map<string, Promise<PackedPayload>>()
+/**
+ * Reads the bundle while the hosts are asked: one waits for the processor, the other for the network. A bundle that is refused is what is
+ * told, whatever the hosts say, and nobody is waited for then.
+ */
+async function reachChecked(
+  request: ReleaseRequest,
+  io: Io,
+  options: ReachOptions = {},
+): Promise<Reached & { readonly checked: Bundle }> {
+  const refused = new AbortController()
+  const asking = { ...io, signal: AbortSignal.any([io.signal, refused.signal]) }
+  const reaching = reach(request.environment, asking, { ...options, problem: problemOf(request) })
+  const closing = reaching.then(
+    ({ fleet }) =>
+      () =>
+        fleet.close(),
+    () => () => Promise.resolve(),
+  )
+  let checked: Bundle
+  try {
+    checked = await request.check()
+  } catch (error) {
+    refused.abort(error)
+    const close = await closing
+    await close()
+    throw error
+  }
+  return { ...(await reaching), checked }
+}
+
+/** What the plan would say of a host by itself. */
+function problemOf(request: ReleaseRequest): ReachOptions['problem'] {
+  const { environment, bundle, deb } = request
+  return (host, state) => releaseProblem(environment, host, { ...bundle, deb }, state, request)
+}
+
+/** A package is sent as it was built, alike to all hosts. */
+function packageOnce(file: PackageFile, manifest: Manifest, limit: number | undefined): Run['pack'] {
+  const limited = rateLimit(limit)
+  const payload = packagePayload(file, manifest)
+  return () => withContent(payload, ({ open, ...rest }) => ({ ...rest, open: (offset) => limited(open(offset)) }))
+}
+
+/** Makes a payload at most once for all hosts with the same tools and releases; hosts that ask meanwhile wait for it. */
+function packOnce(bundle: Bundle, folder: string, { limit, hosts }: Environment, io: Io): Run['pack'] {
+  const packed = new Map<string, PackedPayload>()
   const native = nativeCompression(bundle)
-  return (tools) => {
-    const compression = native !== undefined && tools[native] ? native : tools.zstd ? 'zstd' : 'gzip'
-    const known = packed.get(compression)
+  const limited = rateLimit(limit)
+  return (tools, bases) => {
+    const usesNative = native !== undefined && tools[native] && bases.length === 0
+    const compression = usesNative ? native : tools.zstd ? 'zstd' : 'gzip'
+    const near = tools.rsync === true
+    const key = JSON.stringify([
+      compression,
+      near,
+      ...bases.map(({ version, digest, shared }) => [version, digest, shared]),
+    ])
+    const known = packed.get(key)
     if (known) return known
-    const make = (): Promise<PackedPayload> => packPayload(bundle, compression, scratch, { signal: io.signal })
-    const fresh = compression === native ? make() : inPackStep(make, compression, io)
-    packed.set(compression, fresh)
+    const payload = packPayload(bundle, { compression, folder, bases, near, signal: io.signal })
+    // Every rsync limits itself, so each gets its share.
+    const share = limit === undefined ? undefined : limit / hosts.length
+    const limitedNear = payload.near && { ...payload.near, bytesPerSecond: share }
+    const told = usesNative ? payload : { ...payload, content: inPackStep(payload, io) }
+    const fresh = withContent({ ...told, near: limitedNear }, ({ open, ...rest }) => {
+      return { ...rest, open: (offset) => limited(open(offset)) }
+    })
+    packed.set(key, fresh)
     return fresh
   }
 }
 
+/** The same payload with its bytes put differently. */
+function withContent(payload: PackedPayload, as: (content: PackedContent) => PackedContent): PackedPayload {
+  const content = payload.content.then(as)
+  content.catch(() => undefined)
+  return { ...payload, content }
+}
+
 /** Packing anew takes a while, so it is a step of its own. */
-async function inPackStep(make: () => Promise<PackedPayload>, compression: string, io: Io): Promise<PackedPayload> {
-  const done: PackedPayload[] = []
+async function inPackStep({ content, base, compression }: PackedPayload, io: Io): Promise<PackedContent> {
   await inStep(io.emit, { step: 'pack' }, async () => {
-    const payload = await make()
-    done.push(payload)
-    return `${size(payload.sizeBytes)} as ${compression}`
+    const { sizeBytes } = await content
+    return `${size(sizeBytes)} as ${compression}${base === undefined ? '' : `, changes from ${base}`}`
   })
-  return done[0] as PackedPayload
+  return content
 }
 
 async function withChanges(
   plan: HostPlan,
   manifest: Manifest,
-  fleet: Fleet,
-  { observed, io }: { readonly observed: readonly Observed[]; readonly io: Io },
+  observed: readonly Observed[],
+  manifestOfLive: (live: ReleaseRecord) => Promise<Manifest | undefined>,
 ): Promise<HostPlan> {
   const state = observed.find((o) => o.host === plan.host)?.state
   const live = state && liveRecord(state)
   if (!live) return plan
-  try {
-    const text = await fleet.session(plan.host).manifest(live.version, { signal: io.signal })
-    if (text === undefined) return plan
-    const { added, changed, removed } = diffManifests(parseManifest(text), manifest)
-    const bytes = [...added, ...changed].reduce((sum, e) => sum + (e.size ?? 0), 0)
-    return { ...plan, changes: { added: added.length, changed: changed.length, removed: removed.length, bytes } }
-  } catch {
-    // A manifest that cannot be read on the host is no reason not to plan: the difference is simply not known.
-    return plan
-  }
+  // A manifest that cannot be had is no reason not to plan: the difference is simply not known.
+  const before = await manifestOfLive(live)
+  if (!before) return plan
+  const { added, changed, removed, addedBytes: bytes } = diffManifests(before, manifest)
+  return { ...plan, changes: { added: added.length, changed: changed.length, removed: removed.length, bytes } }
 }

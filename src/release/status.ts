@@ -7,9 +7,12 @@ import type { Drift, HistoryLine, HostSession, HostState, LockState, ReleaseReco
 import type { Io } from '../io.ts'
 import type { Host } from '../transport/transport.ts'
 import type { Version } from '../version.ts'
+import { fleetVersion, isBehind } from './catch-up.ts'
 import { askOnce } from './gate.ts'
-import { hookEnv } from './hooks.ts'
+import { gateHostOf } from './gate-host.ts'
+import { keepKnown } from './known.ts'
 import { currentTarget, liveRecord } from './observe.ts'
+import { holder } from './owner.ts'
 import { newestFirst } from './retention.ts'
 
 export interface HostStatus {
@@ -18,7 +21,9 @@ export interface HostStatus {
   readonly error?: ErrorReport | undefined
   /** Version of the live release, or what `current` points at when ship did not make it. */
   readonly version?: string | undefined
-  readonly state?: ReleaseRecord['state'] | 'foreign' | 'dangling' | undefined
+  readonly state?: ReleaseRecord['state'] | 'foreign' | 'dangling' | 'half-installed' | undefined
+  /** The version that the other hosts run, when this one does not. */
+  readonly behind?: Version | undefined
   readonly since?: string | undefined
   readonly by?: string | undefined
   readonly digest?: string | undefined
@@ -32,6 +37,8 @@ export interface HostStatus {
         readonly since: string
         readonly silentSeconds: number
         readonly expired: boolean
+        /** Whether its run still lives, as far as can be told from here. */
+        readonly holder: 'gone' | 'alive' | 'unknown'
       }
     | undefined
   readonly releases: number
@@ -41,9 +48,20 @@ export interface HostStatus {
 export async function status(environment: Environment, io: Io): Promise<readonly HostStatus[]> {
   const results = await ask(environment, io, async (session, host) => {
     const state = await session.probe({ sharedFiles: [] }, { signal: io.signal })
-    return describe(host, state, await health(environment, session, state, io))
+    return { state, told: describe(host, state, await health(environment, session, state, io)) }
   })
-  return results.map((r) => (r.ok ? r.value : { host: r.host.name, error: reportOf(r.error), releases: 0 }))
+  const states = results.flatMap((r) => (r.ok ? [r.value.state] : []))
+  await keepKnown(
+    environment.app,
+    environment.name,
+    states.flatMap((state) => state.releases),
+  )
+  const fleet = fleetVersion(states)
+  return results.map((r) => {
+    if (!r.ok) return { host: r.host.name, error: reportOf(r.error), releases: 0 }
+    const { state, told } = r.value
+    return fleet !== undefined && isBehind(state, fleet) ? { ...told, behind: fleet } : told
+  })
 }
 
 export interface HostReleases {
@@ -62,6 +80,8 @@ export async function releases(environment: Environment, io: Io): Promise<readon
     const sorted = state.releases.toSorted(newestFirst)
     return { host: host.name, live: liveRecord(state)?.version, releases: sorted, foreign: state.foreign }
   })
+  const seen = results.flatMap((r) => (r.ok ? r.value.releases : []))
+  await keepKnown(environment.app, environment.name, seen)
   return results.map((r) =>
     r.ok ? r.value : { host: r.host.name, error: reportOf(r.error), releases: [], foreign: [] },
   )
@@ -95,13 +115,17 @@ export interface HostVerification {
   readonly drift: readonly Drift[]
 }
 
-/** Hashes the live release of every host again and holds it against its manifest. */
-export async function verifyHosts(environment: Environment, io: Io): Promise<readonly HostVerification[]> {
+/** Hashes a release of every host again, by default the live one, and holds it against its manifest. */
+export async function verifyHosts(
+  environment: Environment,
+  version: Version | undefined,
+  io: Io,
+): Promise<readonly HostVerification[]> {
   const results = await ask(environment, io, async (session, host) => {
     const state = await session.probe({ sharedFiles: [] }, { signal: io.signal })
-    const version = liveRecord(state)?.version
-    const drift = version === undefined ? [] : await session.drift(version, { signal: io.signal })
-    return { host: host.name, version, drift }
+    const found = version === undefined ? liveRecord(state) : state.releases.find((one) => one.version === version)
+    const drift = found === undefined ? [] : await session.drift(found, { signal: io.signal })
+    return { host: host.name, version: found?.version, drift }
   })
   return results.map((r) => (r.ok ? r.value : { host: r.host.name, error: reportOf(r.error), drift: [] }))
 }
@@ -136,15 +160,7 @@ async function health(
   const cwd = `${host.deployTo}/current`
   const version = state.current.version ?? ''
   const facts = { environment, host, action: 'release', version, previous: '', digest: '', cwd } as const
-  const env = hookEnv(facts, io)
-  const { ok, said } = await askOnce(
-    specs,
-    {
-      run: (argv, options) => session.run(argv, { cwd, ...options, env: { ...env, ...options.env } }),
-      dial: (address, port, signal) => session.dial(address, port, signal),
-    },
-    io.signal,
-  )
+  const { ok, said } = await askOnce(specs, gateHostOf(session, facts, io), io.signal)
   return { health: ok ? 'ok' : 'failing', healthSaid: said }
 }
 
@@ -154,7 +170,7 @@ function describe(host: Host, state: HostState, checked: Pick<HostStatus, 'healt
   return {
     host: host.name,
     version: live?.version ?? currentTarget(current) ?? undefined,
-    state: live?.state ?? (current.kind === 'link' ? (current.dangling ? 'dangling' : 'foreign') : undefined),
+    state: live?.state ?? stateWithout(state),
     since: live?.liveAt,
     by: live?.by,
     digest: live?.digest,
@@ -165,7 +181,14 @@ function describe(host: Host, state: HostState, checked: Pick<HostStatus, 'healt
   }
 }
 
+/** Where no release of ship is live. */
+function stateWithout({ current, deb }: HostState): HostStatus['state'] {
+  if (deb?.status === 'broken') return 'half-installed'
+  if (current.kind !== 'link') return undefined
+  return current.dangling ? 'dangling' : 'foreign'
+}
+
 function describeHolder(lock: LockState): HostStatus['lock'] {
   const { owner, silentSeconds, expired } = lock
-  return { doing: owner.doing, user: owner.user, since: owner.since, silentSeconds, expired }
+  return { doing: owner.doing, user: owner.user, since: owner.since, silentSeconds, expired, holder: holder(lock) }
 }

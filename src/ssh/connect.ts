@@ -6,6 +6,8 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import ssh2, { type Client, type ConnectConfig } from 'ssh2'
 import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
+import { tooManyFiles } from '../open-files.ts'
+import { loginAtOnce, signAtOnce } from './at-once.ts'
 import { describeAgent, type Identities } from './keys.ts'
 import type { SshOptions } from './options.ts'
 
@@ -67,7 +69,7 @@ function connectOnce({ options, verifier, identities, through, signal }: Connect
       if (error.level === 'agent') return
       if (refused) fail(refused)
       else if (error.level === 'client-authentication') void authError(options, identities).then(fail)
-      else fail(unreachable(options, error))
+      else fail(tooManyFiles(error) ?? unreachable(options, error))
     })
     client.on('close', () => fail(refused ?? unreachable(options, new Error('connection closed before it was ready'))))
     client.connect({
@@ -86,6 +88,9 @@ function connectOnce({ options, verifier, identities, through, signal }: Connect
       },
       authHandler: offers(options, identities),
     })
+    signAtOnce(client)
+    // What an agent holds has to be asked for first: there is nothing to send at once.
+    if (identities.agent === undefined) loginAtOnce(client)
   })
 }
 
@@ -127,12 +132,13 @@ async function authError(options: SshOptions, identities: Identities): Promise<S
     ...keys.map((k) => `${k.title}: refused by the host`),
     ...problems,
   ]
-  return new ShipError('auth', `${options.user}@${options.hostname} accepts none of the keys that were offered`, {
+  // Without its address, which the next step has: the same cause on many hosts is told once.
+  return new ShipError('auth', `the host lets "${options.user}" in with none of the keys that were offered`, {
     details: tried,
     state: 'nothing was changed on any host',
     next: [
-      `try the same by hand: ssh -p ${options.port} ${options.user}@${options.hostname} true`,
       `on the host: is the public key in ~${options.user}/.ssh/authorized_keys?`,
+      `try the same by hand: ssh -p ${options.port} ${options.user}@${options.hostname} true`,
     ],
   })
 }

@@ -5,6 +5,7 @@
 import { stat, readFile } from 'node:fs/promises'
 import ssh2, { type ParsedKey } from 'ssh2'
 import { escapeControls } from '../names.ts'
+import { tooManyFiles } from '../open-files.ts'
 import type { SshOptions } from './options.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -40,6 +41,8 @@ export async function collectIdentities(options: SshOptions, env: Env): Promise<
   if (given) take('key in SHIP_SSH_KEY', given)
   for (const file of options.identityFiles) {
     const text = await readFile(file, 'utf8').catch((error: unknown) => {
+      const tooMany = tooManyFiles(error)
+      if (tooMany) throw tooMany
       // ssh's default names need not exist; one that was named must.
       if (options.identitiesOnly || !isMissing(error))
         problems.push(`key ${file}: ${isMissing(error) ? 'does not exist' : 'cannot be read'}`)
@@ -74,7 +77,7 @@ export function describeAgent(socket: string): Promise<string> {
 }
 
 /** A key, or why it is none. Secrets pasted into CI lose their last newline or gain carriage returns; both are mended. */
-function parseKey(text: string, passphrase: string | undefined): ParsedKey | string {
+export function parseKey(text: string, passphrase: string | undefined): ParsedKey | string {
   const mended = `${text.replaceAll('\r\n', '\n').trim()}\n`
   const parsed = ssh2.utils.parseKey(mended, passphrase)
   const key = Array.isArray(parsed) ? parsed[0] : parsed

@@ -96,6 +96,11 @@ function matcher(names: string): (name: string) => boolean {
     const [, salt = '', digest] = hashed
     return (name) => createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === digest
   }
+  // A fleet's file has a plain name on nearly every line, and every line is held against every host.
+  if (!/[*?!,]/.test(names)) {
+    const plain = names.toLowerCase()
+    return (name) => name.toLowerCase() === plain
+  }
   const patterns = names
     .split(',')
     .map((text) => ({ negated: text.startsWith('!'), test: globPattern(text.replace(/^!/, '')) }))

@@ -8,6 +8,7 @@ import { ShipError } from '../errors.ts'
 import { escapeControls } from '../names.ts'
 import { runLocal } from '../process.ts'
 import { knownNames } from './known-hosts.ts'
+import { NeedsOpenSsh } from './needs-openssh.ts'
 
 /** What the configuration of ship says of a host; it wins over ssh's. */
 export interface Target {
@@ -42,7 +43,11 @@ type Env = Readonly<Record<string, string | undefined>>
 
 /** The class of names that reach a program's argument list; a leading dash would be an option. */
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._:%@-]*$/
+/** A word that is no option, without spaces and control characters. */
+const RESOLVED = /^[^\s\p{C}-][^\s\p{C}]*$/u
 const CONNECT_TIMEOUT_MS = 10_000
+/** A timer cannot count to much more. */
+const MAX_TIMEOUT_MS = 86_400_000
 /** `Match exec` in the user's configuration may take its time. */
 const SSH_TIMEOUT_MS = 30_000
 /** Where there is no ssh to ask. */
@@ -59,6 +64,7 @@ export async function resolveOptions(target: Target, env: Env, signal: AbortSign
   const hostname = one('hostname') ?? target.address
   const port = target.port ?? Number(one('port') ?? 22)
   const user = target.user ?? one('user') ?? userInfo().username
+  checkResolved({ hostname, port, user })
   const jump = target.proxyJump ?? one('proxyjump')
   if (jump === undefined) refuseProxyCommand(target, one('proxycommand'))
   const alias = one('hostkeyalias')
@@ -78,7 +84,7 @@ export async function resolveOptions(target: Target, env: Env, signal: AbortSign
 }
 
 /** They reach the argument list of a program: a leading dash would be an option, and ssh hands them on to shells. */
-function checkNames({ address, user, port }: Target): void {
+export function checkNames({ address, user, port }: Target): void {
   for (const name of [address, ...(user === undefined ? [] : [user])]) {
     if (NAME.test(name)) continue
     throw new ShipError('config', `"${escapeControls(name)}" is not a host or user that ssh is called with`, {
@@ -90,10 +96,23 @@ function checkNames({ address, user, port }: Target): void {
   }
 }
 
+/** What ssh says goes into messages and to a library that believes it. */
+function checkResolved({ hostname, port, user }: Pick<SshOptions, 'hostname' | 'port' | 'user'>): void {
+  const words = Object.entries({ HostName: hostname, User: user }).filter(([, word]) => !RESOLVED.test(word))
+  const wrong = port > 0 && port < 65_536 && Number.isInteger(port) ? words : [...words, ['Port', String(port)]]
+  const [first] = wrong
+  if (first === undefined) return
+  const [name = '', word = ''] = first
+  throw new ShipError('config', `ssh resolves ${name} to "${escapeControls(word)}", which is none`, {
+    next: ['mend ~/.ssh/config; ssh -G HOST shows what it makes of it'],
+  })
+}
+
 function refuseProxyCommand({ address }: Target, command: string | undefined): void {
   if (command === undefined || command === 'none') return
-  throw new ShipError('config', `~/.ssh/config reaches "${address}" by ProxyCommand, which is not supported`, {
-    next: ['use ProxyJump there, or proxyJump in the configuration'],
+  throw new NeedsOpenSsh('config', `~/.ssh/config reaches "${address}" by ProxyCommand`, {
+    message: `~/.ssh/config reaches "${address}" by ProxyCommand, which transport "sftp" does not know`,
+    next: ['leave "transport" out or set it to "rsync": the system\'s ssh is used then', 'or use ProxyJump there'],
     details: [escapeControls(command)],
   })
 }
@@ -170,7 +189,7 @@ function knownHostsFiles({ knownHosts }: Target, user: string | undefined, globa
 
 function timeoutOf(text: string | undefined): number {
   const seconds = Number(text)
-  return seconds > 0 ? seconds * 1000 : CONNECT_TIMEOUT_MS
+  return seconds > 0 ? Math.min(seconds * 1000, MAX_TIMEOUT_MS) : CONNECT_TIMEOUT_MS
 }
 
 interface TokenValues {
@@ -182,6 +201,8 @@ interface TokenValues {
 
 /** A path as ssh reads it: `~/` and the tokens of ssh_config(5) that are known without a connection. */
 function expand(path: string, { hostname, port, user, address }: TokenValues): string {
+  const full = path.startsWith('~/') ? join(homedir(), path.slice(2)) : path
+  if (!full.includes('%')) return full
   const tokens: Record<string, string> = {
     '%': '%',
     d: homedir(),
@@ -192,6 +213,5 @@ function expand(path: string, { hostname, port, user, address }: TokenValues): s
     r: user,
     u: userInfo().username,
   }
-  const full = path.startsWith('~/') ? join(homedir(), path.slice(2)) : path
   return full.replaceAll(/%(.)/g, (token, letter: string) => tokens[letter] ?? token)
 }

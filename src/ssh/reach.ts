@@ -2,8 +2,6 @@
 import type { Duplex } from 'node:stream'
 import type { Client } from 'ssh2'
 import { messageOf, ShipError } from '../errors.ts'
-import { connectSsh } from './connect.ts'
-import { collectIdentities } from './keys.ts'
 import { jumpTarget, resolveOptions, type SshOptions, type Target } from './options.ts'
 import { hostVerifier } from './verify.ts'
 
@@ -31,7 +29,12 @@ interface HopContext {
 async function hop(target: Target, { pins, signal, depth }: HopContext): Promise<Connection> {
   if (depth > MAX_JUMPS) throw new ShipError('config', `the jump hosts of "${target.address}" lead in a circle`)
   const { env } = process
-  const options = await resolveOptions(target, env, signal)
+  // The library takes its time to load, and has it while the ssh program answers.
+  const [options, { connectSsh }, { collectIdentities }] = await Promise.all([
+    resolveOptions(target, env, signal),
+    import('./connect.ts'),
+    import('./keys.ts'),
+  ])
   const [identities, verifier] = await Promise.all([collectIdentities(options, env), hostVerifier(options, pins)])
   const before = await jumpChain(options.jumps, target, { signal, depth })
   try {

@@ -1,8 +1,10 @@
 /** Host keys: pins of the configuration and known_hosts files -> a verifier. There is no way around it. */
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { ShipError } from '../errors.ts'
+import { tooManyFiles } from '../open-files.ts'
 import type { Verifier } from './connect.ts'
 import { fingerprint, keyType, knownTypes, parseKnownHosts, verdict, type KnownKey } from './known-hosts.ts'
+import { NeedsOpenSsh } from './needs-openssh.ts'
 import type { SshOptions } from './options.ts'
 
 /** A verifier for a host. `pins`: "ssh-ed25519 AAAA..." or "SHA256:..." from the configuration; with pins, files are not asked. */
@@ -14,10 +16,33 @@ export async function hostVerifier(options: SshOptions, pins: readonly string[])
 
 /** All lines of the files that exist. */
 export async function readKnownHosts(files: readonly string[]): Promise<KnownKey[]> {
-  const texts = await Promise.all(
-    files.map(async (file) => ({ file, text: await readFile(file, 'utf8').catch(() => '') })),
-  )
-  return texts.flatMap(({ file, text }) => parseKnownHosts(text, file))
+  const lines = await Promise.all(files.map((file) => linesOf(file).catch(unreadable)))
+  return lines.flat()
+}
+
+/** Nothing to be known from a file that is not there; but that this process is out of files is no fact about a host key. */
+function unreadable(error: unknown): readonly KnownKey[] {
+  const tooMany = tooManyFiles(error)
+  if (tooMany) throw tooMany
+  return []
+}
+
+interface ReadFile {
+  readonly mark: string
+  readonly lines: Promise<readonly KnownKey[]>
+}
+
+/** Every host of a fleet asks for the same files: each is read once, and again when it changed. */
+const read = new Map<string, ReadFile>()
+
+async function linesOf(file: string): Promise<readonly KnownKey[]> {
+  const { mtimeNs, size, ino } = await stat(file, { bigint: true })
+  const mark = `${ino} ${size} ${mtimeNs}`
+  const known = read.get(file)
+  if (known?.mark === mark) return known.lines
+  const lines = readFile(file, 'utf8').then((text) => parseKnownHosts(text, file))
+  read.set(file, { mark, lines })
+  return lines
 }
 
 function againstFiles(key: Buffer, known: readonly KnownKey[], options: SshOptions): ShipError | undefined {
@@ -27,12 +52,21 @@ function againstFiles(key: Buffer, known: readonly KnownKey[], options: SshOptio
   if (found.kind === 'ok') return undefined
   const state = 'nothing was changed on any host'
   if (found.kind === 'unknown') {
-    const note = found.certificateOnly
-      ? ['known_hosts names a certificate authority for it, and host certificates are not supported']
-      : []
+    if (found.certificateOnly) {
+      const why = `known_hosts names a certificate authority for ${name}`
+      return new NeedsOpenSsh('host-key', why, {
+        message: `the host key of ${name} is not known`,
+        state,
+        details: [
+          shown,
+          'known_hosts names a certificate authority for it, and transport "sftp" knows no host certificates',
+        ],
+        next: ['leave "transport" out or set it to "rsync": the system\'s ssh is used then', 'or: ship trust'],
+      })
+    }
     return new ShipError('host-key', `the host key of ${name} is not known`, {
       state,
-      details: [shown, ...note, `looked in ${options.knownHostsFiles.join(', ')}`],
+      details: [shown, `looked in ${options.knownHostsFiles.join(', ')}`],
       next: [
         'compare the fingerprint with what the host says of itself (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then: ship trust',
       ],

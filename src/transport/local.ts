@@ -7,8 +7,12 @@ import { commandArgv } from '../shell.ts'
 import type { Host, Transport } from './transport.ts'
 
 export function localTransport(host: Host): Promise<Transport> {
+  return Promise.resolve(localFolder(host))
+}
+
+export function localFolder(host: Host): Transport {
   let open = true
-  return Promise.resolve({
+  return {
     host,
     get connected() {
       return open
@@ -31,5 +35,5 @@ export function localTransport(host: Host): Promise<Transport> {
       open = false
       return Promise.resolve()
     },
-  })
+  }
 }

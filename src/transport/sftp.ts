@@ -6,50 +6,63 @@ import type { Duplex } from 'node:stream'
 import type { Client, ClientChannel, SFTPWrapper } from 'ssh2'
 import type SftpClient from 'ssh2-sftp-client'
 import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
+import { tooManyFiles } from '../open-files.ts'
 import type { RunResult } from '../runner.ts'
-import { commandLine, type Script } from '../shell.ts'
+import type { Script } from '../shell.ts'
+import { askedOf } from '../ssh/command.ts'
 import { dial, reach } from '../ssh/reach.ts'
-import type { ExecOptions, Host, Transport } from './transport.ts'
+import { mayHaveSpares, spareShells, type SpareShells } from '../ssh/spare-shells.ts'
+import type { OpenOptions } from './index.ts'
+import { readByShell } from './read.ts'
+import type { ExecOptions, FileChannel, Host, Transport } from './transport.ts'
 
 const MAX_OUTPUT = 1024 * 1024
 /** A daemon that a script left behind may hold its output open; it is not waited for longer than this after the script's end. */
 const DRAIN_MS = 500
+/** How often a channel is asked for while the host has no room for one more, and how long is waited between. */
+const MAX_TRIES = 20
+const AGAIN_MS = 150
 
-export async function sftpTransport(host: Host, { signal }: { readonly signal: AbortSignal }): Promise<Transport> {
+export async function sftpTransport(host: Host, { signal, busy }: OpenOptions): Promise<Transport> {
   const connection = await reach(host, host.hostKey ?? [], signal)
   const { client } = connection
+  // They are opened beside the first script, so that it does not wait for them.
+  let spares: SpareShells | undefined
   let lost: ShipError | undefined
-  let files: Promise<SftpClient> | undefined
+  let opened: Promise<FileChannel> | undefined
+  const gone = new AbortController()
+  const files = (): Promise<FileChannel> => {
+    opened ??= openFiles(client, gone.signal)
+    return opened
+  }
   const lose = (error?: Error): void => {
     const why = error === undefined ? '' : `: ${error.message}`
     lost ??= new ShipError('unreachable', `the connection was lost${why}`, {
       next: ['run the same command again; it looks at the hosts first'],
       cause: error,
     })
+    gone.abort(lost)
   }
   client.on('error', lose)
   client.on('close', () => lose())
+  const maySpare = mayHaveSpares(client)
+  const run: Transport['exec'] = (script, options) => {
+    if (lost) return Promise.reject(lost)
+    const result = exec({ client, spares, lost: () => lost }, script, options)
+    if (busy === true && maySpare) spares ??= spareShells(client)
+    return result
+  }
   return {
     host,
     get connected() {
       return lost === undefined
     },
-    exec(script, options) {
-      if (lost) return Promise.reject(lost)
-      return exec(client, script, options, () => lost)
-    },
+    oneByOne: !maySpare,
+    wide: maySpare,
+    exec: run,
     dial: (address, port, abort) => dialed(client, address, port, abort),
-    async read(path, maxBytes) {
-      if (lost) throw lost
-      files ??= openFiles(client)
-      const sftp = await files
-      if ((await sftp.exists(path)) !== '-') return undefined
-      const { size } = await sftp.stat(path)
-      if (size > maxBytes) throw new ShipError('refused', `"${path}" is larger than ${maxBytes} bytes`)
-      const content = await sftp.get(path)
-      if (!Buffer.isBuffer(content)) throw new TypeError('a file read into memory is a buffer')
-      return content
-    },
+    files: () => (lost ? Promise.reject(lost) : files()),
+    read: (path, maxBytes) => readByShell(run, path, maxBytes),
     close() {
       connection.close()
       return Promise.resolve()
@@ -63,22 +76,24 @@ interface SharedConnection {
   sftp: SFTPWrapper
 }
 
-async function openFiles(client: Client): Promise<SftpClient> {
+async function openFiles(client: Client, lost: AbortSignal): Promise<FileChannel> {
   const { default: Library } = await import('ssh2-sftp-client')
-  const channel = await new Promise<SFTPWrapper>((resolve, reject) => {
+  const requests = await new Promise<SFTPWrapper>((resolve, reject) => {
     client.sftp((error, sftp) => (error ? reject(error) : resolve(sftp)))
   })
-  const files = new Library()
-  Object.assign(files, { client, sftp: channel } satisfies SharedConnection)
-  return files
+  const library: SftpClient = new Library()
+  Object.assign(library, { client, sftp: requests } satisfies SharedConnection)
+  return { library, requests, lost }
 }
 
-function exec(
-  client: Client,
-  script: Script,
-  options: ExecOptions,
-  lost: () => ShipError | undefined,
-): Promise<RunResult> {
+interface Line {
+  readonly client: Client
+  readonly spares: SpareShells | undefined
+  readonly lost: () => ShipError | undefined
+}
+
+function exec(line: Line, script: Script, options: ExecOptions, tries = 1): Promise<RunResult> {
+  const { client, spares, lost } = line
   return new Promise((resolve, reject) => {
     try {
       throwIfAborted(options.signal)
@@ -86,15 +101,33 @@ function exec(
       reject(error)
       return
     }
-    client.exec(commandLine(script), (error, channel) => {
+    const spare = spares?.run(script)
+    if (spare) {
+      follow(spare, script, options, lost).then(resolve, reject)
+      return
+    }
+    const { command, ahead } = askedOf(script)
+    client.exec(command, (error, channel) => {
+      if (error && isFull(error) && tries < (options.tries ?? MAX_TRIES) && !lost()) {
+        const again = (): void => void exec(line, script, options, tries + 1).then(resolve, reject)
+        setTimeout(again, AGAIN_MS)
+        return
+      }
       if (error) {
         const said = `the host refused to run "${script.name}": ${messageOf(error)}`
         reject(lost() ?? new ShipError('unreachable', said, { cause: error }))
         return
       }
+      if (ahead !== undefined) channel.write(ahead)
       follow(channel, script, options, lost).then(resolve, reject)
     })
   })
+}
+
+/** OpenSSH's word for more sessions than it allows (RFC 4254, 5.1): one that has just ended may still count. */
+function isFull(error: Error & { readonly reason?: unknown }): boolean {
+  const CONNECT_FAILED = 2
+  return error.reason === CONNECT_FAILED
 }
 
 /** Follows a running script to its end. */
@@ -107,15 +140,17 @@ function follow(
   const started = performance.now()
   const max = options.maxOutputBytes ?? MAX_OUTPUT
   const stdout = collect(channel, max, options.onStdout)
-  const stderr = collect(channel.stderr, max, undefined)
+  const stderr = collect(channel.stderr, max, options.onStderr)
   return new Promise((resolve, reject) => {
     let ended: { readonly code: number | null; readonly signal: string | undefined } | undefined
     let timedOut = false
+    let unread: Error | undefined
     const finish = (): void => {
       clearTimeout(late)
       options.signal.removeEventListener('abort', abort)
       if (options.signal.aborted)
         reject(options.signal.reason instanceof Error ? options.signal.reason : new Error('aborted'))
+      else if (unread) reject(unreadable(unread))
       else if (!ended && !timedOut) {
         reject(lost() ?? new ShipError('unreachable', `the connection was lost during "${script.name}"`))
       } else {
@@ -145,10 +180,19 @@ function follow(
     channel.on('error', () => undefined)
     if (options.stdin) {
       // What a script does not read any more is no error: it says by itself why it stopped.
-      options.stdin.on('error', () => channel.close())
+      options.stdin.on('error', (error) => {
+        if (!ended) unread = error
+        channel.close()
+      })
       options.stdin.pipe(channel)
     } else channel.end()
   })
+}
+
+/** It is this machine that failed, and not the link: connecting again would not help. */
+function unreadable(error: Error): ShipError {
+  const said = `what is sent cannot be read here: ${error.message}`
+  return tooManyFiles(error) ?? new ShipError('not-switched', said, { cause: error })
 }
 
 function collect(stream: NodeJS.ReadableStream, max: number, listener: ((chunk: Buffer) => void) | undefined) {

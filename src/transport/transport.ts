@@ -1,7 +1,9 @@
 /**
- * Bytes and commands to one host: the contract that `local` and `sftp` fulfil. A transport knows nothing of releases.
+ * Bytes and commands to one host: the contract that `local`, `sftp` and `rsync` fulfil. A transport knows nothing of releases.
  */
 import type { Duplex, Readable } from 'node:stream'
+import type { SFTPWrapper } from 'ssh2'
+import type SftpClient from 'ssh2-sftp-client'
 import type { HostName } from '../names.ts'
 import type { RunResult } from '../runner.ts'
 import type { Script } from '../shell.ts'
@@ -27,7 +29,22 @@ export interface Host {
   readonly env: Readonly<Record<string, string>>
   /** Absolute folder that holds current, releases, shared and .ship. */
   readonly deployTo: string
-  readonly transport: TransportName
+  /** `auto`: `sftp`, unless the user's ssh configuration asks for what only OpenSSH can do. */
+  readonly transport: 'auto' | TransportName
+  /** Set where a release is a .deb that is installed, not a tree that is unpacked. */
+  readonly deb?: DebTarget | undefined
+}
+
+/** How packages get on a host. */
+export interface DebTarget {
+  /** Name of the package; its folder is `deployTo`. */
+  readonly package: string
+  /** How long dpkg's lock is waited for, when somebody else holds it. */
+  readonly lockMs: number
+  /** Longest time for apt-get. */
+  readonly installMs: number
+  /** Longest time for a switch with all that belongs to it. */
+  readonly switchMs: number
 }
 
 export interface ExecOptions {
@@ -37,8 +54,37 @@ export interface ExecOptions {
   readonly signal: AbortSignal
   readonly timeoutMs?: number | undefined
   readonly onStdout?: ((chunk: Buffer) => void) | undefined
+  readonly onStderr?: ((chunk: Buffer) => void) | undefined
+  /** How often a channel is asked for where the host has no room for one more. Default: for some seconds. */
+  readonly tries?: number | undefined
   /** Kept of stdout and stderr each. Default 1 MiB; more is dropped and `truncated` set. */
   readonly maxOutputBytes?: number | undefined
+}
+
+/** The files of a host over SFTP: the same channel, by the library's methods and request by request. */
+export interface FileChannel {
+  readonly library: SftpClient
+  readonly requests: SFTPWrapper
+  /** Aborts with a ShipError of reason `unreachable` when the connection is gone. */
+  readonly lost: AbortSignal
+}
+
+/** Files of this machine that the host has like ones of. */
+export interface PushedFiles {
+  /** Absolute folder here, and the files in it. */
+  readonly folder: string
+  readonly paths: readonly string[]
+  /** Absolute folder of the host where they go, under the same paths; its parent exists. */
+  readonly to: string
+  /** Absolute folder of the host whose files of the same paths are like them. */
+  readonly near: string
+}
+
+export interface PushOptions {
+  readonly signal: AbortSignal
+  readonly bytesPerSecond?: number | undefined
+  /** Called with the bytes of the files that are done, whether they were sent or found there. */
+  readonly onProgress?: ((doneBytes: number) => void) | undefined
 }
 
 export interface Transport {
@@ -52,7 +98,19 @@ export interface Transport {
   dial(address: string, port: number, signal: AbortSignal): Promise<Duplex>
   /** Content of a file, at most `maxBytes` (more is an error); undefined when there is none. */
   read(path: string, maxBytes: number): Promise<Buffer | undefined>
+  /**
+   * Puts files on the host, sending only how they differ from like ones there; resolves with the bytes that were sent. Undefined for a
+   * transport that cannot. What arrived is not vouched for. Rejects with reason `unreachable` when the connection is lost, and with step
+   * `rsync` when the host, or its rsync, does not play along.
+   */
+  readonly push?: ((files: PushedFiles, options: PushOptions) => Promise<number>) | undefined
+  /** The host's files by SFTP over the same connection; undefined for a transport that has none. Rejects when the host refuses. */
+  readonly files?: (() => Promise<FileChannel>) | undefined
   /** False once the connection is gone; a new transport is needed then. */
   readonly connected: boolean
+  /** Whether what is sent on several channels at once comes sooner: each of them has a window of its own. */
+  readonly wide?: boolean | undefined
+  /** Whether the server trips when a script begins while another one ends: see `mayHaveSpares`. */
+  readonly oneByOne?: boolean | undefined
   close(): Promise<void>
 }

@@ -1,7 +1,7 @@
 /** Two manifests -> what a host gets new, gets anew, and loses. Compared path by path: equal content elsewhere is no match. */
 import type { Entry, Manifest } from './manifest.ts'
 
-export interface Change {
+interface Change {
   readonly path: string
   readonly type: Entry['type']
   /** Bytes of a file on its side of the difference (the new side for changed ones); undefined for directories and links. */

@@ -21,10 +21,18 @@ const HEAD_BYTES = 4096
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d/
 const MAX_KEY_BYTES = 64 * 1024
 
-/** Rejects (reason `build`) with all findings at once. `allow`: paths or patterns that are meant. */
-export function guardTree(root: string, entries: readonly Entry[], allow: readonly string[]): void {
+/**
+ * Rejects (reason `build`) with all findings at once. `allow`: paths or patterns that are meant; `among`: all of the tree that `entries`
+ * are a part of, for links between parts.
+ */
+export function guardTree(
+  root: string,
+  entries: readonly Entry[],
+  allow: readonly string[],
+  among: readonly Entry[] = entries,
+): void {
   const allowed = allow.length > 0 ? picomatch([...allow], { dot: true }) : () => false
-  const tree = new Map<string, Entry>(entries.map((e) => [e.path, e]))
+  const tree = new Map<string, Entry>(among.map((e) => [e.path, e]))
   const findings = entries.flatMap((entry): Finding[] => {
     const problem = problemOf(root, entry, tree)
     return problem === undefined || (problem.may && allowed(entry.path))

@@ -6,11 +6,14 @@
  * takes an allow-list of keys and refuses everything else by name.
  */
 import { createHash } from 'node:crypto'
-import { messageOf, ShipError } from '../errors.ts'
+import { ShipError } from '../errors.ts'
+import { parseForeignJson } from '../foreign.ts'
 import { escapeControls, parseAppName, type AppName, type RelPath } from '../names.ts'
 import type { Component } from '../recipe.ts'
 import { isVersion, type Version } from '../version.ts'
+import { checkComponents, COMPONENT_KEYS, mergeComponents, parseComponent } from './components.ts'
 import { compareBytes, entriesProblem, MAX_ENTRIES } from './entries.ts'
+import { allow, inOrder, list, number, record, shown, text } from './fields.ts'
 
 /** `mode` holds the permission bits only (0o644, 0o755); owner and times are not part of a tree. */
 export type Entry =
@@ -51,12 +54,14 @@ const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
 /** The last second that every archive format can hold: end of 2107, where zip's clock stops. */
 const MAX_EPOCH = 4_354_819_199
 const MAX_COMPONENTS = 10_000
-const MAX_TEXT = 512
+/** Above what the largest tree's manifest takes: six values for each of a million entries, some 200 bytes each. */
+export const MAX_MANIFEST_BYTES = 384 * 1024 * 1024
+const MAX_VALUES = 10_000_000
 
 /** A manifest from its parts, entries sorted. Rejects what no tree may be, with reason `build`. */
 export function makeManifest(parts: Omit<Manifest, 'schema'>): Manifest {
   const { name, version, platform, epoch, commit, dirty } = parts
-  const components = parts.components.map(({ name: n, version: v, license }) => ({ name: n, version: v, license }))
+  const components = mergeComponents(parts.components)
   const entries = parts.entries.toSorted((a, b) => compareBytes(a.path, b.path))
   const manifest: Manifest = { schema: 1, name, version, platform, epoch, commit, dirty, components, entries }
   check(manifest, 'build')
@@ -67,7 +72,7 @@ export function makeManifest(parts: Omit<Manifest, 'schema'>): Manifest {
 export function canonicalManifest(manifest: Manifest): string {
   const { schema, name, version, platform, epoch, commit, dirty } = manifest
   const head = JSON.stringify({ schema, name, version, platform, epoch, commit, dirty: dirty === true || undefined })
-  const components = manifest.components.map((c) => JSON.stringify(inOrder(c, ['name', 'version', 'license'])))
+  const components = manifest.components.map((c) => JSON.stringify(inOrder(c, COMPONENT_KEYS)))
   const entries = manifest.entries.map((e) => JSON.stringify(inOrder(e, ENTRY_KEYS[e.type])))
   return `${head.slice(0, -1)},\n"components":${lines(components)},\n"entries":${lines(entries)}}\n`
 }
@@ -78,11 +83,14 @@ export function manifestDigest(manifest: Manifest): string {
 }
 
 /**
- * Reads a manifest from its text. Refuses (reason `refused`) unknown keys, a schema of the future, paths that are none, duplicates,
+ * Reads a manifest from its text or its bytes. Refuses (reason `refused`) unknown keys, a schema of the future, paths that are none, duplicates,
  * files below files, links that lead out and every value out of its range; each by name.
  */
 export function parseManifest(input: unknown): Manifest {
-  const value = record(typeof input === 'string' ? parseJson(input) : input, 'the manifest')
+  const value = record(
+    typeof input === 'string' || Buffer.isBuffer(input) ? parseForeignJson(input, 'the manifest', MAX_VALUES) : input,
+    'the manifest',
+  )
   if (value['schema'] !== 1) {
     throw new ShipError('refused', `the manifest has schema ${shown(value['schema'])}, this version of ship reads 1`, {
       next: ['update ship, or build the bundle again with this version'],
@@ -120,23 +128,13 @@ function check(manifest: Manifest, reason: 'build' | 'refused'): void {
   if (!PLATFORM.test(platform)) throw wrong('a platform that is none,', platform)
   if (!Number.isSafeInteger(epoch) || epoch < 0 || epoch > MAX_EPOCH) throw wrong('a time out of range,', epoch)
   if (commit !== undefined && !COMMIT.test(commit)) throw wrong('a commit that is none,', commit)
+  checkComponents(manifest.components, reason)
   const found = entriesProblem(manifest.entries)
   if (!found) return
   throw new ShipError(
     reason,
     `${reason === 'build' ? '' : 'the manifest: '}"${escapeControls(found.path)}" ${escapeControls(found.problem)}`,
   )
-}
-
-function parseComponent(input: unknown): Component {
-  const value = record(input, 'a component of the manifest')
-  allow(value, ['name', 'version', 'license'], 'a component of the manifest')
-  const { license } = value
-  return {
-    name: text(value['name'], 'component name'),
-    version: text(value['version'], 'component version'),
-    license: license === undefined ? undefined : text(license, 'component license'),
-  }
 }
 
 function parseEntry(input: unknown): Entry {
@@ -155,14 +153,6 @@ function parseEntry(input: unknown): Entry {
   return { ...base, type, size: number(value['size'], 'size', where), sha256 }
 }
 
-function parseJson(input: string): unknown {
-  try {
-    return JSON.parse(input)
-  } catch (cause) {
-    throw new ShipError('refused', `the manifest is not JSON: ${escapeControls(messageOf(cause))}`, { cause })
-  }
-}
-
 function parseName(value: unknown): AppName {
   try {
     return parseAppName(text(value, 'name'))
@@ -171,45 +161,9 @@ function parseName(value: unknown): AppName {
   }
 }
 
-function record(value: unknown, where: string): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
-  throw new ShipError('refused', `${where} is not an object`)
-}
-
-function allow(value: Readonly<Record<string, unknown>>, keys: readonly string[], where: string): void {
-  const unknown = Object.keys(value).find((key) => !keys.includes(key))
-  if (unknown !== undefined) throw new ShipError('refused', `${where} has an unknown key "${escapeControls(unknown)}"`)
-}
-
-function text(value: unknown, what: string, { where = 'the manifest', max = MAX_TEXT } = {}): string {
-  if (typeof value === 'string' && value.length <= max && value.isWellFormed()) return value
-  throw new ShipError('refused', `${where} has ${shown(value)} as ${what}`)
-}
-
-function number(value: unknown, what: string, where = 'the manifest'): number {
-  if (typeof value === 'number') return value
-  throw new ShipError('refused', `${where} has ${shown(value)} as ${what}`)
-}
-
 function flag(value: unknown): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value
   throw new ShipError('refused', `the manifest has ${shown(value)} as dirty`)
-}
-
-function list(value: unknown, what: string, max: number): readonly unknown[] {
-  if (!Array.isArray(value)) throw new ShipError('refused', `the manifest has ${shown(value)} as ${what}`)
-  if (value.length > max) throw new ShipError('refused', `the manifest has more than ${max} ${what}`)
-  return value
-}
-
-/** Foreign text, short and harmless enough to print. */
-function shown(value: unknown): string {
-  return escapeControls((JSON.stringify(value) ?? 'nothing').slice(0, 80))
-}
-
-function inOrder(value: object, keys: readonly string[]): Record<string, unknown> {
-  const fields = value as Readonly<Record<string, unknown>>
-  return Object.fromEntries(keys.map((key) => [key, fields[key]]))
 }
 
 function lines(items: readonly string[]): string {

@@ -56,7 +56,9 @@ function listTree(root: string, { include }: WalkOptions): Found[] {
       if (!Buffer.from(text).equals(name))
         throw new ShipError('build', `a name in "${folder || '.'}" is not valid UTF-8: ${JSON.stringify(text)}`)
       const path = folder === '' ? text : `${folder}/${text}`
-      const stats = lstatSync(join(root, path))
+      // Another build may take its temporary files away meanwhile.
+      const stats = lstatSync(join(root, path), { throwIfNoEntry: false })
+      if (!stats) continue
       if (include && !include(path, stats.isDirectory())) continue
       found.push({ path: parseRelPath(path, 'build'), stats })
       if (stats.isDirectory()) visit(path)

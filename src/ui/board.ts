@@ -84,21 +84,28 @@ export function board(): Board {
   }
 }
 
-/** "web01  12 MB of 120 MB, 40.0 MB/s, 3 s left"; safe to print. */
-export function rowText(row: Row, now: number): string {
-  const name = row.host ?? row.title ?? row.step
-  return clean([name, stateText(row, now)].filter((part) => part !== '').join('  '))
+/** "web01  12 MB of 120 MB, 40.0 MB/s, 3 s left"; safe to print. `width`: of the name, so that lines stand in columns. */
+export function rowText(row: Row, now: number, width = 0): string {
+  return joined([row.host ?? row.title ?? row.step, stateText(row, now)], width)
 }
 
 /** One line for a step: what it is, how many hosts are through, what they said when they all said the same. */
-export function sectionText(section: Section, now: number): string {
-  if (section.rows.length === 0) return section.own ? rowText(section.own, now) : clean(section.step)
+export function sectionText(section: Section, now: number, width = 0): string {
+  if (section.rows.length === 0) return section.own ? rowText(section.own, now, width) : clean(section.step)
   const name = section.own?.title ?? section.step
   const [only] = section.rows
-  if (only && section.rows.length === 1 && !section.open) {
-    return clean([name, only.host ?? '', stateText(only, now)].filter((part) => part !== '').join('  '))
+  if (only && section.rows.length === 1 && only.state === 'failed') {
+    // Its host has a line below that says why.
+    return joined([name, `failed${tookText(only)}`], width)
   }
-  return clean([name, section.open ? goingOn(section) : summary(section)].filter((part) => part !== '').join('  '))
+  if (only && section.rows.length === 1 && !section.open)
+    return joined([name, only.host ?? '', stateText(only, now)], width)
+  return joined([name, section.open ? goingOn(section) : summary(section)], width)
+}
+
+function joined([name = '', ...rest]: readonly string[], width: number): string {
+  const said = rest.filter((part) => part !== '').map(clean)
+  return [said.length === 0 ? clean(name) : clean(name).padEnd(width), ...said].join('  ')
 }
 
 /** How one row stands: progress while it runs; what was said and how long it took at the end. */
@@ -108,8 +115,11 @@ export function stateText(row: Row, now: number): string {
     return now - row.startedAt > 5000 ? duration(now - row.startedAt) : ''
   }
   if (row.state === 'skipped') return `skipped: ${row.said}`
-  const took = row.durationMs >= 100 ? `(${duration(row.durationMs)})` : ''
-  return [row.said, took].filter((part) => part !== '').join(' ')
+  return `${row.said}${tookText(row)}`.trimStart()
+}
+
+function tookText({ durationMs }: Row): string {
+  return durationMs >= 100 ? ` (${duration(durationMs)})` : ''
 }
 
 function goingOn(section: Section): string {
@@ -137,14 +147,15 @@ function summary(section: Section): string {
   const unfinished = section.rows.length - done.length - failed - skipped.length
   const [said, ...others] = new Set([...done, ...skipped].map((r) => r.said))
   const all = count(section.rows.length, 'host')
+  const tail = said !== undefined && said !== '' && others.length === 0 ? `: ${said}` : ''
   const parts = [done.length === section.rows.length ? all : `${done.length} of ${all}`]
-  if (failed > 0) parts.push(`${failed} failed`)
+  // What the good ones said is not said of those that failed.
+  if (failed > 0) parts.push(`${parts.pop() ?? ''}${tail}`, `${failed} failed`)
   if (skipped.length > 0) parts.push(`${skipped.length} skipped`)
   if (unfinished > 0) parts.push(`${unfinished} not finished`)
-  const tail = said !== undefined && said !== '' && others.length === 0 ? `: ${said}` : ''
   const from = Math.min(...section.rows.map((r) => r.startedAt))
   const took = Math.max(...section.rows.map((r) => r.startedAt + r.durationMs)) - from
-  return `${parts.join(', ')}${tail}${took >= 100 ? ` (${duration(took)})` : ''}`
+  return `${parts.join(', ')}${failed > 0 ? '' : tail}${took >= 100 ? ` (${duration(took)})` : ''}`
 }
 
 function isStep(event: Event): event is StepEvent {

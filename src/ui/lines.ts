@@ -9,6 +9,7 @@ import { writeEnding } from './ending.ts'
 import { duration } from './measure.ts'
 import { logLines, tails } from './logs.ts'
 import type { Renderer, Screen } from './renderer.ts'
+import { wrapped } from './wrap.ts'
 
 const SIGN_OF_LIFE_MS = 5000
 /** Work without progress to tell says that it is still at it, less often. */
@@ -40,7 +41,9 @@ export function linesRenderer(screen: Screen, options: LinesOptions = {}): Rende
   }
   return {
     emit(event) {
-      if (event.event === 'log') {
+      if (event.event === 'log' && event.stream !== undefined) {
+        for (const line of logLines(event)) write(prefixed(event.step, event.host, `| ${line}`))
+      } else if (event.event === 'log') {
         kept.add(event)
         if (screen.verbose) for (const line of logLines(event)) write(prefixed(event.step, event.host, `| ${line}`))
       } else if (event.event === 'warning') {
@@ -56,6 +59,7 @@ export function linesRenderer(screen: Screen, options: LinesOptions = {}): Rende
     settle: () => Promise.resolve(),
     end: (ending) => {
       clearInterval(timer)
+      if (screen.verbose) for (const line of timesLines(state, screen)) write(line)
       writeEnding(ending, screen)
       return Promise.resolve()
     },
@@ -66,8 +70,10 @@ export function linesRenderer(screen: Screen, options: LinesOptions = {}): Rende
 /** "warning: web01: ..." and what to do about it. */
 export function warningLines(event: Extract<Event, { readonly event: 'warning' }>, screen: Screen): readonly string[] {
   const place = event.host === undefined ? '' : `${escapeControls(event.host)}: `
+  const width = screen.err.isTTY ? screen.err.columns : Number.POSITIVE_INFINITY
   return [
-    `${screen.errStyle.yellow('warning:')} ${place}${escapeControls(event.message)}`,
+    ...wrapped(`${screen.errStyle.yellow('warning:')} ${place}${escapeControls(event.message)}`, width),
+    ...(event.details ?? []).flatMap((line) => wrapped(`  ${escapeControls(line)}`, width)),
     ...(event.next ?? []).map(
       (next) => `  ${screen.errStyle.dim('next: ')} ${screen.errStyle.cyan(escapeControls(next))}`,
     ),
@@ -94,6 +100,25 @@ function signsOfLife(state: Board, told: Map<Row, number>, now: number): readonl
 function waitOf(row: Row): number {
   // The timer is not exact: a row that is due within half a period is due now.
   return (row.progress ? SIGN_OF_LIFE_MS : STILL_RUNNING_MS) - SIGN_OF_LIFE_MS / 2
+}
+
+/** How long each step took, for who asked for more: of many hosts, from the first that began to the last that ended. */
+function timesLines({ sections }: Board, { errStyle }: Screen): readonly string[] {
+  const steps = sections.map(({ step, own, rows }) => {
+    const all = [...rows, ...(own ? [own] : [])]
+    const from = Math.min(...all.map((row) => row.startedAt))
+    return { step, took: Math.max(...all.map((row) => row.startedAt + row.durationMs)) - from }
+  })
+  if (steps.length < 2) return []
+  return [
+    errStyle.dim(
+      prefixed(
+        'times',
+        undefined,
+        steps.map(({ step, took }) => `${escapeControls(step)} ${duration(took)}`).join(', '),
+      ),
+    ),
+  ]
 }
 
 function finishedLine(row: Row, screen: Screen): string {

@@ -15,8 +15,12 @@ import type { Renderer, Screen } from './renderer.ts'
 
 /** Above this many hosts, those at work are counted in the title and only failed ones have a row, the first of them. */
 const MANY_HOSTS = 8
-const FAILED_ROWS = 20
+const FAILED_ROWS = 10
 const TICK_MS = 100
+/** So wide are the names of most steps: what is said of them stands in a column. */
+const STEP_WIDTH = 12
+/** At the end of a line, as `board.ts` writes it. */
+const TOOK = / \([\d.]+ (?:ms|s|min|h|d)(?: \d+ (?:s|min|h))?\)$/
 const SHOW_CURSOR = '\u001B[?25h'
 
 type Task = ListrTask<object, typeof DefaultRenderer, typeof SimpleRenderer>
@@ -45,7 +49,7 @@ export async function liveRenderer(screen: Screen): Promise<Renderer> {
   let drawing: Drawing | undefined
   let after: string[] = []
   const ticker = setInterval(() => {
-    for (const shown of drawing?.shown.values() ?? []) if (shown.section.open) retitle(shown, screen.now())
+    for (const shown of drawing?.shown.values() ?? []) if (shown.section.open) retitle(shown, screen)
   }, TICK_MS)
   ticker.unref()
 
@@ -82,6 +86,8 @@ export async function liveRenderer(screen: Screen): Promise<Renderer> {
     const lines = after
     after = []
     for (const line of lines) screen.err.write(`${line}\n`)
+    // The answer, or a question, stands apart from how it came about.
+    if (current) screen.err.write('\n')
   }
   return {
     emit(event) {
@@ -136,13 +142,13 @@ function draw(lib: Lib, screen: Screen): Drawing {
 function sectionTask(shown: Shown, screen: Screen): Task {
   const { section } = shown
   return {
-    title: sectionText(section, screen.now()),
+    title: titleOf(section, screen),
     async task(_, wrapper) {
       shown.titles.set(section, wrapper)
       const first = await Promise.race([shown.hosts.next(), shown.ended.promise.then(() => undefined)])
-      if (!first) return end(section.own, wrapper, sectionText(section, screen.now()))
+      if (!first) return end(section.own, wrapper, titleOf(section, screen))
       const rows = feed<Row>(first, shown.hosts)
-      void shown.ended.promise.then(() => retitle(shown, screen.now()))
+      void shown.ended.promise.then(() => retitle(shown, screen))
       // Only a direct subtask that fails marks its parent and keeps the rows in sight.
       const verdict: Task = {
         async task() {
@@ -164,12 +170,12 @@ function wantsRow({ section, ends }: Shown, row: Row): boolean {
 
 function rowTask(row: Row, shown: Shown, screen: Screen): Task {
   return {
-    title: shown.section.rows.length > MANY_HOSTS ? '' : rowText(row, screen.now()),
+    title: shown.section.rows.length > MANY_HOSTS ? '' : titleOfRow(row, shown, screen),
     async task(_, wrapper) {
       shown.titles.set(row, wrapper)
       await shown.ends.get(row)?.promise
       const many = shown.section.rows.length > MANY_HOSTS
-      end(row, wrapper, many && row.state !== 'failed' ? '' : rowText(row, screen.now()))
+      end(row, wrapper, many && row.state !== 'failed' ? '' : titleOfRow(row, shown, screen))
     },
   }
 }
@@ -182,12 +188,30 @@ function end(row: Row | undefined, wrapper: Wrapper, text: string): void {
   if (row?.state === 'running' && text !== '') wrapper.skip(`${text}  not finished`)
 }
 
-function retitle(shown: Shown, now: number): void {
+function retitle(shown: Shown, screen: Screen): void {
   const many = shown.section.rows.length > MANY_HOSTS
   for (const [what, wrapper] of shown.titles) {
-    if ('rows' in what) setTitle(wrapper, sectionText(what, now))
-    else if (what.state === 'running') setTitle(wrapper, many ? '' : rowText(what, now))
+    if ('rows' in what) setTitle(wrapper, titleOf(what, screen))
+    else if (what.state === 'running') setTitle(wrapper, many ? '' : titleOfRow(what, shown, screen))
   }
+}
+
+function titleOf(section: Section, screen: Screen): string {
+  return calm(sectionText(section, screen.now(), STEP_WIDTH), screen)
+}
+
+function titleOfRow(row: Row, { section }: Shown, screen: Screen): string {
+  const width = Math.max(...section.rows.map(({ host = '' }) => host.length))
+  const text = rowText(row, screen.now(), width)
+  // Why it failed is long enough; how long that took says the line above.
+  return row.state === 'failed' ? text.replace(TOOK, '') : calm(text, screen)
+}
+
+/** How long it took is the least of it. */
+function calm(text: string, { err, errStyle }: Screen): string {
+  // Cut in the middle it would say nothing; the mark before it and the indent of a row take up to four columns.
+  if (text.length > err.columns - 4) return text.replace(TOOK, '')
+  return text.replace(TOOK, (took) => errStyle.dim(took))
 }
 
 function setTitle(wrapper: Wrapper, text: string): void {

@@ -8,7 +8,7 @@ type LogEvent = Extract<Event, { readonly event: 'log' }>
 
 export interface Tails {
   add(event: LogEvent): void
-  /** The last lines of a step; they are forgotten then. */
+  /** The last lines of a step, up to one that says something; they are forgotten then. */
   take(step: string, host: string | undefined): readonly string[]
 }
 
@@ -23,7 +23,7 @@ export function tails(): Tails {
       const at = key(step, host)
       const lines = kept.get(at) ?? []
       kept.delete(at)
-      return lines
+      return lines.slice(0, lines.findLastIndex((line) => line !== '') + 1)
     },
   }
 }

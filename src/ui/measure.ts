@@ -37,12 +37,17 @@ export interface Meter {
 }
 
 const WINDOW_MS = 8000
+/** Samples that come closer than this are one: an archive of thousands of small files tells of each. */
+const CLOSE_MS = 100
 
 export function meter(): Meter {
-  let samples: { readonly done: number; readonly now: number }[] = []
+  const samples: { readonly done: number; readonly now: number }[] = []
   return {
     add(done, now) {
-      samples = [...samples.filter((s) => now - s.now <= WINDOW_MS), { done, now }]
+      const [before, last] = samples.slice(-2)
+      if (before && last && last.now - before.now < CLOSE_MS) samples.pop()
+      samples.push({ done, now })
+      while (samples[0] && now - samples[0].now > WINDOW_MS) samples.shift()
     },
     rate() {
       const first = samples[0]
@@ -63,7 +68,7 @@ export function progressText(progress: Progress, rate: number | undefined): stri
   if (rate !== undefined) {
     parts.push(`${amount(rate)}/s`)
     const left = progress.total === undefined ? 0 : (progress.total - progress.done) / rate
-    if (left >= 1) parts.push(`${duration(Math.round(left) * 1000)} left`)
+    if (left >= 1) parts.push(`${left < 10 ? `${Math.round(left)} s` : duration(Math.round(left) * 1000)} left`)
   }
   return parts.join(', ')
 }

@@ -15,9 +15,10 @@ export function ndjsonRenderer(screen: Screen, options: { readonly events: boole
       if (options.events) line(event)
     },
     settle: () => Promise.resolve(),
-    end: ({ command, exitCode, data, error, hosts }) => {
-      const failure = error === undefined ? {} : { error: reportOf(error) }
-      line({ event: 'result', command, exitCode, ...failure, hosts, data })
+    end: ({ command, exitCode, data, error, hosts, next, log }) => {
+      const report = error === undefined ? undefined : reportOf(error)
+      // As on a screen: what to do about an error comes before what would come next.
+      line({ event: 'result', command, exitCode, error: report, hosts, data, next: report ? report.next : next, log })
       return Promise.resolve()
     },
     abandon: () => undefined,

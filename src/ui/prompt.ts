@@ -13,6 +13,8 @@ export interface Prompts {
   confirm(question: string): Promise<boolean>
   /** Wants a name typed, for what cannot be taken back. True at once with `--yes`. */
   typeName(question: string, name: string): Promise<boolean>
+  /** A line of text; an empty answer is `fallback`. What `problemOf` complains about is asked again. */
+  text(question: string, fallback: string, problemOf?: (answer: string) => string | undefined): Promise<string>
   /** One of a numbered list, the first by default. `instead` is what to type without a terminal. */
   pick<T>(
     question: string,
@@ -48,6 +50,15 @@ export function openPrompts(options: PromptOptions): Prompts {
     async typeName(question, name) {
       if (options.yes) return true
       return (await ask(`${question}\ntype "${name}" to go on: `, 'add --yes to go on without being asked')) === name
+    },
+    async text(question, fallback, problemOf = () => undefined) {
+      const shown = fallback === '' ? '' : ` [${escapeControls(fallback)}]`
+      for (;;) {
+        const answer = (await ask(`${question}${shown}: `, 'give it as a flag; --help names them')) || fallback
+        const problem = problemOf(answer)
+        if (problem === undefined) return answer
+        options.output.write(`${escapeControls(problem)}\n`)
+      }
     },
     async pick(question, choices, instead) {
       const list = choices.map(({ label }, i) => `  ${String(i + 1).padStart(2)}) ${escapeControls(label)}\n`)

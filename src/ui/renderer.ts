@@ -34,6 +34,10 @@ export interface Ending {
   readonly data?: unknown
   readonly error?: unknown
   readonly hosts?: readonly HostOutcome[] | undefined
+  /** File with all that a failed run said. */
+  readonly log?: string | undefined
+  /** Commands that usually come next. */
+  readonly next?: readonly string[] | undefined
 }
 
 export interface Renderer {

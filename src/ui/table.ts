@@ -1,6 +1,7 @@
 /**
  * Rows in columns. On a terminal they fit its width: only columns marked `shrink` give way, by an ellipsis, so that host names
- * and versions stay whole. In a pipe (width Infinity) nothing is cut. Cells are data: control characters are escaped here.
+ * and versions stay whole; where even that is too wide, each row is a block with its cells below the first one. In a pipe (width
+ * Infinity) nothing is cut. Cells are data: control characters are escaped here.
  */
 import { escapeControls } from '../names.ts'
 import type { Style } from './style.ts'
@@ -25,39 +26,47 @@ export function table(
   view: { readonly width: number; readonly style: Style },
 ): readonly string[] {
   if (rows.length === 0) return []
-  const cells = rows.map((row) => columns.map((_, i) => escapeControls(textOf(row[i] ?? ''))))
-  const shown = columns.map((_, i) => i).filter((i) => cells.some((row) => row[i] !== ''))
+  const cells = rows.map((row) => columns.map((_, i) => shownCell(row[i] ?? '')))
+  const used = columns.map((_, i) => i).filter((i) => cells.some((row) => row[i]?.text !== ''))
+  const shown = used.flatMap((i) => columns[i] ?? [])
+  const body = cells.map((row) => used.flatMap((i) => row[i] ?? []))
   const widths = fit(
-    shown.map((i) => ({
-      width: Math.max(columns[i]?.title.length ?? 0, ...cells.map((row) => lengthOf(row[i] ?? ''))),
-      shrink: columns[i]?.shrink ?? false,
+    shown.map(({ title, shrink = false }, i) => ({
+      width: Math.max(title.length, ...body.map((row) => lengthOf(row[i]?.text ?? ''))),
+      shrink,
     })),
     view.width,
   )
-  const line = (texts: readonly string[], paints: readonly (keyof Style | undefined)[]): string =>
-    shown
-      .map((i, at) => {
-        const text = cut(texts[i] ?? '', widths[at] ?? 0)
-        const fill = ' '.repeat(Math.max(0, (widths[at] ?? 0) - lengthOf(text)))
-        const paint = paints[i]
-        const painted = paint && text !== '' ? view.style[paint](text) : text
-        if (columns[i]?.align === 'right') return fill + painted
-        return at === shown.length - 1 ? painted : painted + fill
-      })
-      .join(GAP)
-      .trimEnd()
-  return [
-    line(
-      columns.map((c) => c.title),
-      columns.map(() => 'dim' as const),
-    ),
-    ...cells.map((row, r) =>
-      line(
-        row,
-        columns.map((_, i) => paintOf(rows[r]?.[i] ?? '')),
-      ),
-    ),
-  ]
+  if (widthOf(widths) > view.width) return inBlocks(shown, body, view.style)
+  const head = shown.map(({ title }): Shown => ({ text: title, paint: 'dim' }))
+  return [head, ...body].map((row) => inColumns(shown, row, { widths, style: view.style }))
+}
+
+function inColumns(
+  columns: readonly Column[],
+  row: readonly Shown[],
+  { widths, style }: { readonly widths: readonly number[]; readonly style: Style },
+): string {
+  const texts = row.map(({ text, paint }, i) => {
+    const width = widths[i] ?? 0
+    const fits = cut(text, width)
+    const fill = ' '.repeat(Math.max(0, width - lengthOf(fits)))
+    const painted = paintedWith(style, fits, paint)
+    if (columns[i]?.align === 'right') return fill + painted
+    return i === row.length - 1 ? painted : painted + fill
+  })
+  return texts.join(GAP).trimEnd()
+}
+
+/** For a terminal that is too narrow for rows: the first cell of each, and below it the others with their titles. */
+function inBlocks(columns: readonly Column[], body: readonly (readonly Shown[])[], style: Style): readonly string[] {
+  const width = Math.max(...columns.slice(1).map(({ title }) => title.length))
+  const cell = ({ text, paint }: Shown, i: number): readonly string[] => {
+    const painted = paintedWith(style, text, paint)
+    if (i === 0) return [painted]
+    return text === '' ? [] : [`${GAP}${style.dim((columns[i]?.title ?? '').padEnd(width))}${GAP}${painted}`]
+  }
+  return body.flatMap((row) => row.flatMap(cell))
 }
 
 /** Text cut to `width` columns, with an ellipsis when something is missing. */
@@ -72,7 +81,7 @@ export function cut(text: string, width: number): string {
 
 function fit(columns: readonly { readonly width: number; readonly shrink: boolean }[], width: number): number[] {
   const widths = columns.map((c) => c.width)
-  let excess = widths.reduce((sum, w) => sum + w, GAP.length * (widths.length - 1)) - width
+  let excess = widthOf(widths) - width
   while (excess > 0) {
     const widest = columns.reduce(
       (best, c, i) =>
@@ -86,12 +95,22 @@ function fit(columns: readonly { readonly width: number; readonly shrink: boolea
   return widths
 }
 
-function textOf(cell: Cell): string {
-  return typeof cell === 'string' ? cell : cell.text
+function widthOf(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1))
 }
 
-function paintOf(cell: Cell): keyof Style | undefined {
-  return typeof cell === 'string' ? undefined : cell.paint
+interface Shown {
+  readonly text: string
+  readonly paint: keyof Style | undefined
+}
+
+function shownCell(cell: Cell): Shown {
+  const { text, paint } = typeof cell === 'string' ? { text: cell, paint: undefined } : cell
+  return { text: escapeControls(text), paint }
+}
+
+function paintedWith(style: Style, text: string, paint: keyof Style | undefined): string {
+  return paint && text !== '' ? style[paint](text) : text
 }
 
 function lengthOf(text: string): number {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { strategyOf } from '../../src/commands/project.ts'
+import { hostsOf, strategyOf } from '../../src/commands/strategy-text.ts'
 import { ship } from '../support/cli.ts'
 
 let dir = ''
@@ -60,8 +60,12 @@ test.each([
   ['status --hosts her', 'did you mean "here"'],
   ['status --roles db', 'no host'],
   ['history -n 0', '"0" is no number of lines'],
-  ['plan --strategy canary', 'use all, rolling, rolling:2 or rolling:25%'],
+  ['plan --strategy blue', 'use all, rolling, rolling:2'],
+  ['plan --max-failed some', '"some" is no number of hosts'],
+  ['rollback --max-unreachable 110%', '"110%" is no number of hosts'],
   ['pin 1.x', 'is not a semantic version'],
+  ['inspect nofile.tgz', 'and there is no file "nofile.tgz"'],
+  ['verify ship.config.json', '"ship.config.json" is no archive that ship builds'],
   ['rollback 1.0.0 --pick', 'exclude each other'],
   ['rollback --pick', '--pick needs a terminal'],
 ])('%s: exit 2 with what to do', async (args, said) => {
@@ -75,16 +79,32 @@ test.each([
   ['rolling', { type: 'rolling', batch: { hosts: 1 }, pauseMs: 0 }],
   ['rolling:3', { type: 'rolling', batch: { hosts: 3 }, pauseMs: 0 }],
   ['rolling:25%', { type: 'rolling', batch: { share: 0.25 }, pauseMs: 0 }],
+  ['rolling:2:30s', { type: 'rolling', batch: { hosts: 2 }, pauseMs: 30_000 }],
+  ['canary', { type: 'canary', count: { hosts: 1 }, bakeMs: 300_000, next: { type: 'all' } }],
+  ['canary:10%:90s', { type: 'canary', count: { share: 0.1 }, bakeMs: 90_000, next: { type: 'all' } }],
+  ['waves:1,50%', { type: 'waves', marks: [{ hosts: 1 }, { share: 0.5 }], bakeMs: 0, pauseMs: 0 }],
+  ['waves:2:1m', { type: 'waves', marks: [{ hosts: 2 }], bakeMs: 60_000, pauseMs: 0 }],
 ])('--strategy %s', (text, strategy) => {
   expect(strategyOf(text)).toEqual(strategy)
 })
 
-test.each(['rolling:', 'rolling:0', 'rolling:0%', 'rolling:101%', 'ALL', 'rolling:2:3'])(
-  '--strategy %s is refused',
-  (text) => {
-    expect(() => strategyOf(text)).toThrow(/is no strategy/)
-  },
-)
+test.each(
+  [
+    ['', 'ALL', 'all:2', 'rolling:', 'rolling:0', 'rolling:0%', 'rolling:101%', 'rolling:2:3', 'rolling:2:3s:4'],
+    ['canary:0', 'canary:1:', 'waves', 'waves:', 'waves:1,,3', 'waves:3,1', 'waves:50%,10%', 'waves:2,2'],
+  ].flat(),
+)('--strategy %s is refused', (text) => {
+  expect(() => strategyOf(text)).toThrow(/is no strategy/)
+})
+
+test('numbers of hosts behind a flag may be none, and shares', () => {
+  expect([hostsOf('max-failed', '0'), hostsOf('max-failed', '12'), hostsOf('max-failed', '5%')]).toEqual([
+    { hosts: 0 },
+    { hosts: 12 },
+    { share: 0.05 },
+  ])
+  expect(() => hostsOf('max-failed', '-1')).toThrow('--max-failed: "-1" is no number of hosts')
+})
 
 describe('signals', () => {
   test.each([

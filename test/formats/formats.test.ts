@@ -273,3 +273,18 @@ describe('an archive and its manifest', () => {
     expect(new Set(bundles.map((b) => b.digest)).size).toBe(1)
   })
 })
+
+it('takes no folder for an archive, whatever its name', async () => {
+  const folder = join(dir, 'shop-1.0.0.tar.gz')
+  mkdirSync(folder)
+  await expect(openBundle(folder)).rejects.toMatchObject({
+    reason: 'usage',
+    message: '"shop-1.0.0.tar.gz" is not a file',
+  })
+})
+
+it('says that an archive is gone as a refusal', async () => {
+  const bundle = await openBundle(await writeBundle(tree, 'tar.gz', join(dir, 'gone')))
+  rmSync(bundle.archive)
+  await expect(verifyBundle(bundle, { signal: SIGNAL })).rejects.toMatchObject({ name: 'ShipError', reason: 'refused' })
+})

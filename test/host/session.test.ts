@@ -21,13 +21,16 @@ import { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { packPayload, type PackedPayload } from '../../src/formats/payload.ts'
 import { openSession } from '../../src/host/open.ts'
-import type { HostSession, Owner, ReleaseRecord } from '../../src/host/session.ts'
-import { newToken, parseHostName } from '../../src/names.ts'
+import type { Drift, HostSession, Owner } from '../../src/host/session.ts'
+import { parseHostName } from '../../src/names.ts'
 import type { Host } from '../../src/transport/transport.ts'
 import { parseVersion, type Version } from '../../src/version.ts'
+import { sentAs } from '../support/payloads.ts'
 import { makeBundle, SIGNAL, type Files } from '../support/bundle.ts'
 import { startFleet, type Fleet } from '../support/fleet.ts'
+import { asSeen, describeInChroot, startFilesOnly } from '../support/files-only.ts'
 import { describeOverSsh } from '../support/sshd.ts'
+import { FILES_ONLY, KINDS, ofShells, owner, record, type Kind } from './kinds.ts'
 
 const options = { signal: SIGNAL }
 const V1 = parseVersion('1.0.0')
@@ -45,30 +48,6 @@ const FILES: Files = {
   'log/keep': 'in the bundle\n',
 }
 
-interface Kind {
-  readonly name: string
-  readonly compression: 'gzip' | 'zstd'
-  /** Makes the folder of programs that a host of this kind has; undefined: this machine as it is, without SSH. */
-  readonly programs?: (folder: string) => string
-}
-
-const KINDS: readonly Kind[] = [
-  { name: 'a folder of this machine', compression: 'zstd' },
-  { name: 'dash over SSH', compression: 'gzip', programs: (folder) => withShell(folder, '/usr/bin/dash') },
-  { name: 'bash over SSH', compression: 'zstd', programs: (folder) => withShell(folder, '/bin/bash') },
-  { name: 'BusyBox over SSH', compression: 'gzip', programs: busybox },
-]
-
-function withShell(folder: string, shell: string): string {
-  symlinkSync(shell, join(folder, 'sh'))
-  return `${folder}:/usr/bin:/bin`
-}
-
-function busybox(folder: string): string {
-  execFileSync('busybox', ['--install', '-s', folder])
-  return folder
-}
-
 let dir = ''
 let one: Awaited<ReturnType<typeof makeBundle>>
 let two: Awaited<ReturnType<typeof makeBundle>>
@@ -79,38 +58,19 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
-function owner(parts: Partial<Owner> = {}): Owner {
-  const client = { host: 'elsewhere', bootId: 'b', pid: 1, startTime: '1' }
-  return {
-    schema: 1,
-    token: newToken(),
-    run: 'r1',
-    user: 'me@here',
-    client,
-    doing: 'release 1.0.0',
-    since: new Date().toISOString(),
-    ...parts,
-  }
-}
-
-function record(version: Version, digest: string, parts: Partial<ReleaseRecord> = {}): ReleaseRecord {
-  const base = {
-    schema: 1,
-    version,
-    digest,
-    state: 'staged',
-    seq: 0,
-    previous: null,
-    pinned: false,
-    shared: [],
-  } as const
-  return { ...base, by: 'me', run: 'r1', stagedAt: new Date().toISOString(), ...parts }
-}
-
 describe.for(KINDS.filter((kind) => !kind.programs))('$name', conformance)
 describeOverSsh.for(KINDS.filter((kind) => kind.programs))('$name', conformance)
+describeInChroot.for([FILES_ONLY])('$name', conformance)
 
-function conformance({ name, compression, programs }: Kind): void {
+/** Of a release as its record tells it. */
+async function driftOf(session: HostSession, version: Version): Promise<readonly Drift[]> {
+  const { releases } = await session.probe({ sharedFiles: [] }, options)
+  const found = releases.find((r) => r.version === version)
+  return session.drift({ version, shared: found?.shared ?? [] }, options)
+}
+
+function conformance({ name, compression, programs, filesOnly, transport }: Kind): void {
+  const itWithShell = ofShells(filesOnly)
   let fleet: Fleet | undefined
   let host: Host
   let session: HostSession
@@ -124,11 +84,12 @@ function conformance({ name, compression, programs }: Kind): void {
       const folder = join(home, 'programs')
       mkdirSync(folder)
       fleet = await startFleet(1, { config: [`SetEnv PATH=${programs(folder)} SHLVL=2`] })
-      process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
     }
+    if (filesOnly) fleet = await startFilesOnly(1)
+    if (fleet) process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
     for (const bundle of [one, two]) {
       const folder = mkdtempSync(join(home, 'payload-'))
-      payloads.set(bundle.manifest.version, await packPayload(bundle, compression, folder, options))
+      payloads.set(bundle.manifest.version, packPayload(bundle, { compression, folder, ...options }))
     }
   })
   afterAll(() => fleet?.dispose())
@@ -141,10 +102,10 @@ function conformance({ name, compression, programs }: Kind): void {
       roles: [],
       labels: {},
       env: {},
-      deployTo: root,
-      transport: fleet ? 'sftp' : 'local',
+      deployTo: fleet && filesOnly ? asSeen(fleet, root) : root,
+      transport: transport ?? (fleet ? 'sftp' : 'local'),
     }
-    session = await openSession(host, options)
+    session = await openSession(host, { ...options, busy: true })
     return () => session.close()
   })
 
@@ -167,6 +128,8 @@ function conformance({ name, compression, programs }: Kind): void {
       payload,
       {
         ...payload,
+        freeBytes: 0,
+        reuse: 'copy',
         version,
         record: record(version, bundle.digest, { shared: [...sharedDirs, ...sharedFiles] }),
         sharedDirs,
@@ -202,7 +165,7 @@ function conformance({ name, compression, programs }: Kind): void {
   it('stages a release whole, switches to it, and says so', async () => {
     const held = await lock()
     await stage(one, held)
-    expect(await session.drift(V1, options)).toEqual([])
+    expect(await driftOf(session, V1)).toEqual([])
     expect(readdirSync(join(root, 'releases/1.0.0')).toSorted()).toEqual(
       Object.keys(FILES)
         .map((path) => path.split('/')[0] ?? '')
@@ -222,6 +185,18 @@ function conformance({ name, compression, programs }: Kind): void {
     expect(await session.manifest(V1, options)).toContain('"version":"1.0.0"')
   })
 
+  it('stages a release of fewer files than the host has processors', async () => {
+    const held = await lock()
+    const few: readonly Files[] = [{ a: '1\n' }, { a: '1\n', b: '2\n', c: '3\n' }]
+    for (const [index, files] of few.entries()) {
+      const bundle = await makeBundle(dir, files, parseVersion(`3.${index}.0`))
+      payloads.set(bundle.manifest.version, packPayload(bundle, { compression: 'gzip', folder: dir, ...options }))
+      await stage(bundle, held)
+      const there = readdirSync(join(root, `releases/3.${index}.0`))
+      expect(there.toSorted()).toEqual(Object.keys(files))
+    }
+  })
+
   it('staging twice is done once; other bytes under the version are refused', async () => {
     const held = await lock()
     await stage(one, held)
@@ -234,19 +209,15 @@ function conformance({ name, compression, programs }: Kind): void {
 
   it('a payload that is damaged or cut is no release', async () => {
     const held = await lock()
-    const bytes = (payload: PackedPayload): Promise<Buffer> =>
-      payload
-        .open()
-        .toArray()
-        .then((chunks) => Buffer.concat(chunks as Buffer[]))
-    const whole = await bytes(payloads.get(V1) as PackedPayload)
+    const { open } = await (payloads.get(V1) as PackedPayload).content
+    const whole = Buffer.concat((await open().toArray()) as Buffer[])
     for (const spoiled of [
       whole.subarray(0, whole.length - 300),
       whole.subarray(0, Math.floor(whole.length / 2)),
       Buffer.alloc(0),
       Buffer.concat([whole.subarray(0, 200), Buffer.from([1, 2, 3, 4]), whole.subarray(204)]),
     ]) {
-      const spoil = (payload: PackedPayload): PackedPayload => ({ ...payload, open: () => Readable.from([spoiled]) })
+      const spoil = (payload: PackedPayload): PackedPayload => sentAs(payload, () => Readable.from([spoiled]))
       await expect(stage(one, held, spoil)).rejects.toMatchObject({ name: 'ShipError' })
     }
     // Whole, but of another bundle than the arguments vouch for.
@@ -254,11 +225,11 @@ function conformance({ name, compression, programs }: Kind): void {
     const folder = mkdtempSync(join(dir, 'twin-'))
     const twin = await makeBundle(folder, { ...FILES, VERSION: '3\n' }, V1)
     for (const bundle of [twin, { ...one, archive: twin.archive }]) {
-      const swapped = await packPayload(bundle, 'gzip', folder, options)
+      const swapped = packPayload(bundle, { compression: 'gzip', folder, ...options })
       const swap = (payload: PackedPayload): PackedPayload => ({
         ...payload,
         compression: 'gzip',
-        open: () => swapped.open(),
+        content: swapped.content,
       })
       await expect(stage(one, held, swap)).rejects.toMatchObject({ reason: 'refused' })
     }
@@ -280,7 +251,7 @@ function conformance({ name, compression, programs }: Kind): void {
     expect(readFileSync(join(release, 'config/.env'), 'utf8')).toBe('X=1\n')
     expect(lstatSync(join(root, 'shared/a/b c/d')).isDirectory()).toBe(true)
     writeFileSync(join(root, 'shared/log/today'), 'x\n')
-    expect(await session.drift(V1, options)).toEqual([])
+    expect(await driftOf(session, V1)).toEqual([])
   })
 
   it('names every file that is not as it was sent', async () => {
@@ -293,7 +264,7 @@ function conformance({ name, compression, programs }: Kind): void {
     symlinkSync('elsewhere', join(release, 'link to'))
     writeFileSync(join(release, 'new one'), 'x')
     execFileSync('chmod', ['-x', join(release, 'bin/run')])
-    const found = (await session.drift(V1, options)).map((d) => `${d.problem} ${d.path}`).toSorted()
+    const found = (await driftOf(session, V1)).map((d) => `${d.problem} ${d.path}`).toSorted()
     expect(found).toEqual(['added new one', 'changed VERSION', 'changed link to', 'missing -', 'mode bin/run'])
   })
 
@@ -317,6 +288,39 @@ function conformance({ name, compression, programs }: Kind): void {
     await switchTo(V1, taker, null)
     await session.unlock(taker.lease, options)
     expect((await session.probe({ sharedFiles: [] }, options)).lock).toBeUndefined()
+  })
+
+  it('marks and gives the lock back in one round trip', async () => {
+    const held = await lock()
+    await stage(one, held)
+    const line = { schema: 1, at: '2026-01-02T03:04:05.000Z', run: 'r1', by: 'ann', action: 'release' } as const
+    const history = { ...line, version: V1, from: null, outcome: 'ok', digest: one.digest } as const
+    const { problem } = await session.mark([], history, held.lease, { ...options, unlock: true })
+    expect(problem).toBeUndefined()
+    expect(await session.history(1, options)).toMatchObject([{ run: 'r1', version: '1.0.0' }])
+    expect((await session.probe({ sharedFiles: [] }, options)).lock).toBeUndefined()
+    const other = await lock(owner({ run: 'second' }))
+    await session.unlock(held.lease, options)
+    expect((await session.probe({ sharedFiles: [] }, options)).lock).toMatchObject({ owner: { run: 'second' } })
+    await session.unlock(other.lease, options)
+  })
+
+  itWithShell('gives no lock to a question that comes when another run came and went', async () => {
+    await session.probe({ sharedFiles: [] }, options)
+    const other = await openSession(host, { ...options, busy: true })
+    try {
+      const { lease } = await other.lock(
+        owner({ run: 'other' }),
+        { sharedFiles: [] },
+        { leaseSeconds: 30, signal: SIGNAL },
+      )
+      await other.unlock(lease, options)
+    } finally {
+      await other.close()
+    }
+    await expect(lock()).rejects.toMatchObject({ reason: 'locked', message: expect.stringContaining('meanwhile') })
+    expect((await session.probe({ sharedFiles: [] }, options)).lock).toBeUndefined()
+    await session.unlock((await lock()).lease, options)
   })
 
   it('is fenced against its own late scripts, and goes on with a new token', async () => {
@@ -349,7 +353,7 @@ function conformance({ name, compression, programs }: Kind): void {
     expect(readdirSync(join(root, 'current'))).toEqual([])
   })
 
-  it('prunes what it is told, never the live one, and what a process runs in stays', async () => {
+  itWithShell('prunes what it is told, never the live one, and what a process runs in stays', async () => {
     const held = await lock()
     await stage(one, held)
     await stage(two, held)
@@ -365,9 +369,15 @@ function conformance({ name, compression, programs }: Kind): void {
     } finally {
       process.kill(Number(sleeper))
     }
-    await expect
-      .poll(async () => (await session.prune([V1, V2], held.lease, options)).kept.map((k) => k.version))
-      .toEqual(['1.0.0'])
+    const used = execFileSync('du', ['-sk', join(root, 'releases/1.1.0')]).toString()
+    let freedBytes = 0
+    const again = async (): Promise<string[]> => {
+      const { kept, freedBytes: now } = await session.prune([V1, V2], held.lease, options)
+      freedBytes += now
+      return kept.map((k) => k.version)
+    }
+    await expect.poll(again).toEqual(['1.0.0'])
+    expect(freedBytes).toBe(Number.parseInt(used, 10) * 1024)
     expect(readdirSync(join(root, 'releases'))).toEqual(['1.0.0'])
     expect(readdirSync(join(root, '.ship/trash'))).toEqual([])
   })
@@ -394,7 +404,7 @@ function conformance({ name, compression, programs }: Kind): void {
     expect(await session.history(1, options)).toMatchObject([{ run: 'r2' }])
   })
 
-  it('has the tools that its name says', async () => {
+  itWithShell('has the tools that its name says', async () => {
     const { stdout } = await session.run(
       ['sh', '-c', 'readlink -f "$(command -v sh)"; readlink -f "$(command -v tar)"'],
       { ...options, cwd: '/' },
@@ -404,7 +414,7 @@ function conformance({ name, compression, programs }: Kind): void {
     expect(stdout.trim().split('\n')).toEqual(expected.map((pattern) => expect.stringMatching(pattern)))
   })
 
-  it('runs programs with their arguments as they are, in a folder, with settings, and ends them', async () => {
+  itWithShell('runs programs with their arguments as they are, in a folder, with settings, and ends them', async () => {
     const held = await lock()
     await stage(one, held)
     const cwd = join(root, 'releases/1.0.0')
@@ -414,9 +424,14 @@ function conformance({ name, compression, programs }: Kind): void {
     )
     expect(result).toMatchObject({ code: 3, stdout: `${cwd}\n"a b" 'c'|it's|$(touch pwned)|-n||`, stderr: 'err\n' })
     expect(existsSync(join(cwd, 'pwned'))).toBe(false)
-    const late = await session.run(['sh', '-c', 'echo before; sleep 20'], { ...options, timeoutMs: 700 })
+    const late = await session.run(['sh', '-c', 'echo before; sleep 20 & echo $!; wait'], {
+      ...options,
+      timeoutMs: 700,
+    })
     expect(late).toMatchObject({ timedOut: true, code: null })
     expect(late.stdout).toContain('before')
+    // All that it started ends with it.
+    expect(isRunning(Number(late.stdout.split('\n')[1]))).toBe(false)
     await expect(session.run(['true'], { ...options, cwd: join(root, 'nowhere') })).rejects.toMatchObject({
       name: 'ShipError',
     })
@@ -428,12 +443,13 @@ function conformance({ name, compression, programs }: Kind): void {
     await switchTo(V1, held, null)
     const text = (version: string) =>
       JSON.stringify(record(parseVersion(version), one.digest, { state: 'verified', seq: 1 }))
-    for (let n = 0; n < 5000; n++) {
+    const count = filesOnly ? 1000 : 5000
+    for (let n = 0; n < count; n++) {
       mkdirSync(join(root, 'releases', `0.0.${n}`))
       writeFileSync(join(root, '.ship/releases', `0.0.${n}.json`), `${text(`0.0.${n}`)}\n`)
     }
     const state = await session.probe({ sharedFiles: [] }, options)
-    expect(state.releases).toHaveLength(5001)
+    expect(state.releases).toHaveLength(count + 1)
     expect(state.current).toMatchObject({ version: '1.0.0' })
     const old = state.releases.map((r) => r.version).filter((v) => v !== V1)
     const { kept } = await session.prune(old, held.lease, options)
@@ -465,8 +481,16 @@ describeOverSsh('a host whose sync is watched', () => {
       } as const
       const session = await openSession({ ...host, transport: 'sftp' }, options)
       const held = await session.lock(owner(), { sharedFiles: [] }, { leaseSeconds: 30, signal: SIGNAL })
-      const payload = await packPayload(one, 'gzip', home, options)
-      const spec = { ...payload, version: V1, record: record(V1, one.digest), sharedDirs: [], sharedFiles: [] }
+      const payload = packPayload(one, { compression: 'gzip', folder: home, ...options })
+      const shared = { sharedDirs: [], sharedFiles: [] }
+      const spec = {
+        ...payload,
+        ...shared,
+        freeBytes: 0,
+        reuse: 'copy',
+        version: V1,
+        record: record(V1, one.digest),
+      } as const
       await session.stage(payload, spec, held.lease, options)
       expect(
         readFileSync(join(home, 'log'), 'utf8')
@@ -483,3 +507,12 @@ describeOverSsh('a host whose sync is watched', () => {
     }
   })
 })
+
+/** Whether a process is at work; one that ended and was not asked for yet is not. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}

@@ -28,6 +28,13 @@ const environment: Environment = {
   hooks: { beforeStage: [], beforeSwitch: [HOOK], afterSwitch: [], afterVerify: [], onFailure: [] },
   health: [],
   strategy: { type: 'all' },
+  logs: [],
+  returnAnyway: false,
+  maxUnreachable: { hosts: 0 },
+  maxFailed: { hosts: 0 },
+  drains: [],
+  limit: undefined,
+  reuse: 'copy',
   projectDir: '/project',
 }
 
@@ -149,6 +156,57 @@ describe('releasePlan', () => {
     ])
   })
 
+  describe('with hosts that may fail or be missing', () => {
+    const full = hostState({ ...onOne, disk: { freeBytes: 0, freeInodes: 1e6 } })
+    const lenient: Environment = { ...environment, maxFailed: { share: 0.5 }, maxUnreachable: { hosts: 1 } }
+    const planFor = (states: readonly HostState[], env = lenient, version = '1.1.0') =>
+      releasePlan(
+        env,
+        target(version),
+        states.map((state, i) => ({ host: `web${i + 1}`, state })),
+      )
+
+    it('goes on without the one that cannot take part, and a hook that runs once is on another', () => {
+      const result = planFor([full, onOne])
+      expect(result.allowances).toEqual({ failed: 1, unreachable: 1 })
+      expect(result.behind).toEqual([
+        {
+          host: 'web1',
+          kind: 'failed',
+          why: 'not enough disk space: 4.2 MB needed, 0 B free',
+          runs: '1.0.0',
+        },
+      ])
+      expect(result.hosts.map((h) => [h.host, h.hooks.length])).toEqual([['web2', 1]])
+      expect(result.waves).toEqual([['web2']])
+      // What is left out is not locked, so what is on it is no part of what must stay as it is.
+      expect(result.observed).toBe(planFor([{ ...full, current: { kind: 'absent' } }, onOne]).observed)
+    })
+
+    it('not without more than that, nor when nothing would be done on any other', () => {
+      expect(refusal(() => planFor([full, full])).message).toContain('not enough disk space')
+      expect(refusal(() => planFor([full, onOne], { ...lenient, maxFailed: { share: 0.49 } })).host).toBe('web1')
+      const empty = hostState({ disk: full.disk })
+      expect(refusal(() => planFor([empty, onOne], lenient, '1.0.0')).host).toBe('web1')
+    })
+
+    it('not without one that is refused: that is no trouble of a host', () => {
+      const tampered = hostState({ ...onOne, releases: [record('1.1.0', 'staged', 0, { digest: 'other' })] })
+      expect(refusal(() => planFor([tampered, onOne])).reason).toBe('refused')
+    })
+
+    it('names those that were not reached', () => {
+      const [, web2] = environment.hosts
+      if (!web2) throw new Error('no web2')
+      const missing = [{ host: web2, error: new ShipError('unreachable', 'connection refused') }]
+      const observed = [{ host: 'web1', state: onOne }]
+      const options = { missing }
+      const behind = [{ host: 'web2', kind: 'unreachable', why: 'connection refused', runs: undefined }]
+      expect(releasePlan(lenient, target('1.1.0'), observed, options)).toMatchObject({ behind, waves: [['web1']] })
+      expect(rollbackPlan(lenient, parseVersion('1.0.0'), observed, options).behind).toEqual(behind)
+    })
+  })
+
   it('refuses to go down without being told so', () => {
     expect(refusal(() => plan('0.9.0', [onOne, onOne])).message).toBe(
       'version 0.9.0 is older than 1.0.0, which is live',
@@ -207,6 +265,18 @@ describe('wayBack', () => {
   })
 })
 
+describe('a host without a shell', () => {
+  it('cannot go back by itself, so "confirm" is refused for it', () => {
+    const files = { ...onOne, withoutShell: ['no hooks'] }
+    const bare = { ...environment, hooks: { ...environment.hooks, beforeSwitch: [] } }
+    const observed = [{ host: 'web1', state: files }]
+    expect(releasePlan(bare, target('1.1.0'), observed).hosts).toHaveLength(1)
+    const error = refusal(() => releasePlan({ ...bare, confirmMs: 30_000 }, target('1.1.0'), observed))
+    expect(error).toMatchObject({ reason: 'not-switched', details: ['confirm: nothing there can go back by itself'] })
+    expect(error.next[0]).toContain('confirm: false')
+  })
+})
+
 describe('rollbackPlan', () => {
   const after = hostState({
     current: linkTo('1.1.0'),
@@ -222,11 +292,11 @@ describe('rollbackPlan', () => {
   })
 
   it.each([
-    ['1.2.0', 'version 1.2.0 is "bad" here, and only verified releases are rolled back to'],
-    ['7.0.0', 'version 7.0.0 is not on this host'],
+    ['1.2.0', 'version 1.2.0 is "bad" there, and only verified releases are rolled back to'],
+    ['7.0.0', 'version 7.0.0 is not there'],
   ])('refuses %s', (version, message) => {
     const error = refusal(() => rollbackPlan(environment, parseVersion(version), [{ host: 'web1', state: after }]))
     expect(error.message).toBe(message)
-    expect(error.details).toEqual(['verified on this host: 1.0.0, 1.1.0'])
+    expect(error.details).toEqual(['verified there: 1.0.0, 1.1.0'])
   })
 })

@@ -31,6 +31,16 @@ describe('prunable', () => {
     expect(prunable({ releases }, v('1.3.0'), { keep: 1, previous: 'releases/1.1.0' })).toEqual(['1.2.0'])
   })
 
+  it('counts no pinned one', () => {
+    const releases = [
+      record('1.0.0', 'verified', 1),
+      record('1.1.0', 'verified', 2, { pinned: true }),
+      record('1.2.0', 'verified', 3),
+    ]
+    expect(prunable({ releases }, v('1.2.0'), { keep: 2, previous: 'releases/1.1.0' })).toEqual([])
+    expect(prunable({ releases }, v('1.2.0'), { keep: 1, previous: 'releases/1.1.0' })).toEqual(['1.0.0'])
+  })
+
   it('removes what dead runs left and what was rolled back from', () => {
     const releases = [
       record('1.0.0', 'verified', 1),

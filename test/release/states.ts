@@ -35,6 +35,8 @@ export function hostState(more: Partial<HostState> = {}): HostState {
     foreign: [],
     lock: undefined,
     missingShared: [],
+    partial: new Map(),
+    done: new Set(),
     disk: { freeBytes: 1e12, freeInodes: 1e6 },
     tools: { zstd: true, gzip: true, sha256sum: true, tar: true, mvT: true },
     clock: 1_700_000_000,

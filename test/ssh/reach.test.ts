@@ -1,7 +1,7 @@
 /** Reaching hosts as the user's own ssh does, against real sshd: known_hosts in all its forms, agents, encrypted keys, jump hosts. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -159,6 +159,17 @@ describeOverSsh('keys', () => {
     expect(await reached()).toMatchObject({ reason: 'auth' })
     process.env['SHIP_SSH_KEY'] = readFileSync(fleet.keyFile, 'utf8').trim().replaceAll('\n', '\r\n')
     expect(await reached()).toBe('ship here')
+  })
+
+  it('a key in hand signs at once, whatever its kind: the host is not asked first whether it would do', async () => {
+    for (const type of ['ed25519', 'ecdsa', 'rsa'] as const) {
+      const { file, publicKey } = generateKey(join(fleet.dir, `of kind ${type}`), { type })
+      appendFileSync(join(first.sshd.dir, 'authorized_keys'), `${publicKey}\n`)
+      const before = first.sshd.log().length
+      expect(await reached({ identityFile: file })).toBe('ship here')
+      await expect.poll(() => first.sshd.log().slice(before)).toContain('Accepted publickey')
+      expect(first.sshd.log().slice(before)).not.toContain('Postponed publickey')
+    }
   })
 
   it('an agent is asked; one that is gone is told', async () => {

@@ -1,6 +1,7 @@
 /** What goes wrong between a plan and a live release: each with its own message and exit code, and the state that is promised. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -147,6 +148,13 @@ describeOverSsh('a full disk', () => {
     expect(await live()).toEqual(['1.0.0', '1.0.0', '1.0.0'])
   })
 
+  it('with room for the tree alone takes the release: what comes is not kept a second time', async () => {
+    execFileSync('mount', ['-o', 'remount,size=18m', disk])
+    await place.build('1.1.0', { noise: randomBytes(9e6).toString('base64') })
+    await expectCode('release', 0)
+    expect(await live()).toEqual(['1.1.0', '1.1.0', '1.1.0'])
+  })
+
   it('does not keep a rollback from working', async () => {
     await expectCode('release', 0)
     await place.build('1.1.0')
@@ -227,6 +235,14 @@ describeOverSsh('somebody in between', () => {
     })
   }
 
+  it('SIGINT while it locks: what was locked is given back', async () => {
+    await expectCode('release', 0)
+    await place.build('1.1.0')
+    const result = await place.ship('release', { when: 'probe         web', signal: 'SIGINT' })
+    expect({ code: result.code, stderr: result.code === 130 ? '' : result.stderr }).toEqual({ code: 130, stderr: '' })
+    for (const dir of place.deployTo) expect(await leftovers(dir)).toEqual([])
+  })
+
   it('a connection that breaks while it is staged: exit 5; the next run cleans up', async () => {
     const [, second] = place.fleet.hosts
     await expectCode('release', 0)
@@ -268,4 +284,28 @@ describeOverSsh('somebody in between', () => {
     expect(stdout).toMatch(/web2 1\.0\.0.*every file is as it was released/)
     await mkdir(dir, { recursive: true })
   })
+})
+
+describeOverSsh('a connection that is cut while bytes are sent', () => {
+  it('costs only what was on its way: sending goes on, and the release is whole', async () => {
+    await place.configure({ limit: '3MB/s' })
+    await place.build('1.1.0', { noise: randomBytes(9e6).toString('base64') })
+    const [, second] = place.fleet.hosts
+    const run = place.ship('release --hosts web2')
+    await expect.poll(() => arrived(place.deployTo[1] ?? ''), { timeout: 50_000 }).toBeGreaterThan(3e6)
+    await second?.sshd.cut()
+    const { code, stderr } = await run
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stderr).toMatch(/web2.*the connection was cut; sending goes on at [1-9][\d.]* [kM]B of/)
+    expect(await runs(place.deployTo[1] ?? '')).toMatchObject({ version: '1.1.0', whole: true })
+    expect(await leftovers(place.deployTo[1] ?? '')).toEqual([])
+  })
+
+  /** Bytes of a payload that a host has so far. */
+  function arrived(deployTo: string): number {
+    const incoming = join(deployTo, '.ship/incoming')
+    if (!existsSync(incoming)) return 0
+    const [part] = readdirSync(incoming).filter((name) => name.startsWith('part-'))
+    return part === undefined ? 0 : (statSync(join(incoming, part), { throwIfNoEntry: false })?.size ?? 0)
+  }
 })

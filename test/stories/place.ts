@@ -9,7 +9,8 @@ import { makeShop, type Shop } from './shop.ts'
 export interface Place {
   readonly fleet: Fleet
   readonly shop: Shop
-  readonly deployTo: readonly string[]
+  /** May be changed before `configure`. */
+  readonly deployTo: string[]
   /** Settings of a release and of the build, for all hosts. */
   configure(release?: Readonly<Record<string, unknown>>, more?: Readonly<Record<string, unknown>>): Promise<void>
   ship(args: string | readonly string[], options?: ShipOptions): Promise<ShipResult>

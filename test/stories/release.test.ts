@@ -41,8 +41,12 @@ describeOverSsh('release', () => {
       [1, 2, 3].map((n) => ({ host: `web${n}`, version: '1.1.0', state: 'verified' })),
     )
 
+    const asked = new Date().toISOString()
     await expectCode('rollback', 0)
     expect(await live()).toEqual(['1.0.0', '1.0.0', '1.0.0'])
+    // It is live since it was gone back to, and not since it was live for the first time.
+    const back = JSON.parse((await expectCode('status --json', 0)).stdout.trim().split('\n').at(-1) ?? '')
+    for (const { since } of back.data.hosts) expect(since > asked).toBe(true)
     const { stdout: releases } = await expectCode('releases', 0)
     expect(releases).toMatch(/1\.1\.0 +bad/)
     expect(releases).toMatch(/1\.0\.0 +verified +current/)

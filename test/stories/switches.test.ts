@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openSession } from '../../src/host/open.ts'
-import { newToken, parseHostName } from '../../src/names.ts'
+import { owner, web1 } from '../host/kinds.ts'
 import { NODE } from '../support/cli.ts'
 import { describeOverSsh } from '../support/sshd.ts'
 import { makePlace, type Place } from './place.ts'
@@ -26,19 +26,8 @@ describeOverSsh('a reader', () => {
     const [deployTo = ''] = place.deployTo
     process.env['SHIP_SSH_CONFIG'] = place.fleet.sshConfigFile
     const { signal } = new AbortController()
-    const host = {
-      name: parseHostName('web1'),
-      address: 'web1',
-      roles: [],
-      labels: {},
-      env: {},
-      deployTo,
-      transport: 'sftp',
-    } as const
-    const session = await openSession(host, { signal })
-    const client = { host: 'here', bootId: '', pid: 1, startTime: '' }
-    const owner = { schema: 1, token: newToken(), run: 'r', user: 'u', client, doing: 'switching', since: '' } as const
-    const { lease } = await session.lock(owner, { sharedFiles: [] }, { leaseSeconds: 30, signal })
+    const session = await openSession(web1(deployTo, 'sftp'), { signal })
+    const { lease } = await session.lock(owner(), { sharedFiles: [] }, { leaseSeconds: 30, signal })
 
     const reader = spawn(NODE, [join(import.meta.dirname, 'reader-child.ts'), deployTo, String(PAGES)], {
       stdio: ['pipe', 'pipe', 'inherit'],

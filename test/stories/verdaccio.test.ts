@@ -125,7 +125,7 @@ async function answers(): Promise<string[]> {
 }
 
 describeOverSsh('verdaccio', () => {
-  it('is built, released, upgraded, broken and rolled back', { timeout: 400_000 }, async () => {
+  it('is built, released, upgraded, broken and rolled back', { timeout: 1_200_000 }, async () => {
     await depend(OLD)
     await configure('/-/ping')
     await run('build', 0)

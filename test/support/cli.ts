@@ -2,24 +2,41 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 
 const ROOT = join(import.meta.dirname, '../..')
-export const SHIP = join(ROOT, 'bin/ship.js')
+/** The sources as they are. */
+export const SHIP_OF_SOURCES = join(ROOT, 'bin/ship.js')
+/** The package that under-test.ts made of them; outside of tests the sources. */
+export const SHIP = join(process.env['SHIP_UNDER_TEST'] ?? ROOT, 'bin/ship.js')
 const OWN_NODE = join(ROOT, 'node_modules/.bin/node')
 export const NODE = existsSync(OWN_NODE) ? OWN_NODE : process.execPath
 
+/** One for all tests, whatever home they give ship. */
+const CODE_CACHE = join(ROOT, 'node_modules/.cache/code')
+
 /** Where programs and the user are, and how the machine reaches a registry; nothing else of this process is passed on. */
 const PASSED = /^(?:PATH|HOME|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|SSL_CERT_DIR|https?_proxy|no_proxy)$/i
+
+/** The environment that ship gets: of this process's own, only what it needs of the machine. */
+export function plainEnvironment(): Readonly<Record<string, string>> {
+  const passed = Object.entries(process.env).filter(([name]) => PASSED.test(name))
+  return { ...Object.fromEntries(passed), NODE_COMPILE_CACHE: CODE_CACHE }
+}
 
 export interface ShipOptions {
   readonly cwd?: string
   /** Added to the few variables that are passed on. */
   readonly env?: Readonly<Record<string, string>>
   readonly umask?: number
+  /** How many files it may have open. */
+  readonly openFiles?: number
   readonly input?: string
-  /** When stdout or stderr holds this, the input is typed and `signal` is sent; without it the input is typed at once. */
-  readonly when?: string
+  /** When stdout or stderr holds all of this, the input is typed and `signal` is sent; without it the input is typed at once. */
+  readonly when?: string | readonly string[]
   readonly signal?: NodeJS.Signals
+  /** Called with every whole line of stdout, as it comes. */
+  readonly onLine?: (line: string) => void
   /** Called when `when` was seen. */
   readonly onSeen?: () => void
   /** Gets the child once it runs, to send it signals. */
@@ -62,26 +79,30 @@ function wordsOf(args: string | readonly string[]): readonly string[] {
 
 function run(file: string, argv: readonly string[], options: ShipOptions): Promise<ShipResult> {
   return new Promise((resolve, reject) => {
-    const passed = Object.entries(process.env).filter(([name]) => PASSED.test(name))
-    const env = { ...Object.fromEntries(passed), ...options.env }
-    // A child's umask is its parent's, and a worker may not change its own: a shell does.
-    const masked =
-      options.umask === undefined
-        ? [file, ...argv]
-        : ['sh', '-c', `umask ${options.umask.toString(8)}; exec "$@"`, 'sh', file, ...argv]
-    const [program = '', ...rest] = masked
+    const env = { ...plainEnvironment(), ...options.env }
+    // A child's umask and limits are its parent's, and a worker may not change its own: a shell does.
+    const settings = [
+      ...(options.umask === undefined ? [] : [`umask ${options.umask.toString(8)}`]),
+      ...(options.openFiles === undefined ? [] : [`ulimit -n ${options.openFiles}`]),
+    ]
+    const [program, ...rest] =
+      settings.length === 0 ? [file, ...argv] : ['sh', '-c', `${settings.join('; ')}; exec "$@"`, 'sh', file, ...argv]
     const child = spawn(program, rest, { cwd: options.cwd ?? ROOT, env })
     const out: Buffer[] = []
     const err: Buffer[] = []
     let waiting = options.when
     const onOutput = (): void => {
-      if (waiting === undefined || !Buffer.concat([...out, ...err]).includes(waiting)) return
+      if (waiting === undefined) return
+      const said = Buffer.concat([...out, ...err])
+      if ([waiting].flat().some((text) => !said.includes(text))) return
       waiting = undefined
       options.onSeen?.()
       if (options.input !== undefined) child.stdin.end(options.input)
       if (options.signal) child.kill(options.signal)
     }
     child.stdout.on('data', (chunk: Buffer) => (out.push(chunk), onOutput()))
+    const { onLine } = options
+    if (onLine) createInterface({ input: child.stdout }).on('line', onLine)
     child.stderr.on('data', (chunk: Buffer) => (err.push(chunk), onOutput()))
     child.on('error', reject)
     child.on('close', (code, signal) =>

@@ -34,7 +34,7 @@ export interface FleetOptions {
   readonly dir?: string
   readonly hostKeyTypes?: SshdOptions['hostKeyTypes']
   /** Further lines of sshd_config. */
-  readonly config?: readonly string[]
+  readonly config?: readonly string[] | ((index: number) => readonly string[])
 }
 
 export async function startFleet(size: number, options: FleetOptions = {}): Promise<Fleet> {
@@ -52,7 +52,8 @@ export async function startFleet(size: number, options: FleetOptions = {}): Prom
       const { hostKeyTypes } = options
       // Told that it is no first shell, bash leaves out a .bashrc that may take longer than all of ship's own work.
       // Of several SetEnv lines sshd takes the first.
-      const config = [...(options.config ?? []), 'SetEnv SHLVL=2']
+      const own = typeof options.config === 'function' ? options.config(index) : (options.config ?? [])
+      const config = [...own, 'SetEnv SHLVL=2']
       const sshd = await startSshd({ dir: join(dir, name, 'sshd'), authorizedKeys: [publicKey], hostKeyTypes, config })
       const { address, port, user } = sshd
       return { name, address, port, user, root, sshd }

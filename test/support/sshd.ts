@@ -28,6 +28,10 @@ export interface SshdOptions {
   readonly config?: readonly string[]
   /** Default: a free one. */
   readonly address?: string
+  /** Who logs in; default: who runs the tests. */
+  readonly user?: string
+  /** A program with arguments that becomes sshd, whose command line follows. */
+  readonly through?: readonly string[]
 }
 
 export interface Sshd {
@@ -41,8 +45,14 @@ export interface Sshd {
   knownHosts(): string
   /** What sshd wrote so far. */
   log(): string
+  /** How many processes of connections there are, what they run included. */
+  processes(): number
   /** Cuts the connections that are open, with all they run; new ones are accepted. */
   cut(): Promise<void>
+  /** Stops the processes of open connections, or the listener as well: what is sent gets no answer, and nothing is closed. */
+  freeze(which: 'connections' | 'everything'): void
+  /** They go on. */
+  thaw(): void
   /** Stops accepting; connections that are open go on. */
   refuse(): Promise<void>
   /** Ends all of it, at once. */
@@ -65,20 +75,31 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
   // Needed by a server of root; a plain user's server does without.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
 
-  const run: Running = { child: undefined, log: '' }
+  const run: Running = { child: undefined, log: '', frozen: [] }
   const address = await listen(run, options, (at) => configOf({ dir, address: at, types, extra }))
   const kill = (): Promise<void> => endAll(run, 'everything')
   return {
     address,
     port: SSHD_PORT,
-    user: userInfo().username,
+    user: options.user ?? userInfo().username,
     dir,
     get hostKeys() {
       return hostKeys
     },
     knownHosts: () => hostKeys.map((key) => `[${address}]:${SSHD_PORT} ${key}\n`).join(''),
     log: () => run.log,
+    processes: () => (run.child?.pid === undefined ? 0 : descendants(run.child.pid).length),
     cut: () => endAll(run, 'connections'),
+    freeze(which) {
+      const pid = run.child?.pid
+      if (pid === undefined) return
+      run.frozen = which === 'connections' ? descendants(pid) : [pid, ...descendants(pid)]
+      signalAll(run.frozen, 'SIGSTOP')
+    },
+    thaw() {
+      signalAll(run.frozen, 'SIGCONT')
+      run.frozen = []
+    },
     refuse: () => endAll(run, 'listener'),
     kill,
     stop: kill,
@@ -94,6 +115,7 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
 interface Running {
   child: ChildProcess | undefined
   log: string
+  frozen: readonly number[]
 }
 
 interface ConfigParts {
@@ -131,7 +153,7 @@ async function listen(run: Running, options: SshdOptions, config: (address: stri
   for (const address of tries) {
     const file = join(options.dir, 'sshd_config')
     writeFileSync(file, config(address))
-    const started = await start(run, file)
+    const started = await start(run, file, options.through)
     if (started === undefined) return address
     refused = started
     if (!/address already in use/i.test(refused)) break
@@ -150,15 +172,20 @@ function* freeAddresses(): Generator<string> {
   }
 }
 
+/** A test that dies leaves no server behind. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** Undefined when it listens, or what it said before it ended. */
-function start(run: Running, config: string): Promise<string | undefined> {
+function start(run: Running, config: string, through: readonly string[] = []): Promise<string | undefined> {
   if (SSHD === undefined) throw new Error('there is no sshd: install openssh-server')
-  const child = spawn(SSHD, ['-D', '-e', '-f', config], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const command = [...through, SSHD, '-D', '-e', '-f', config]
+  const child = spawn(command[0] ?? SSHD, command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] })
   run.child = child
-  // A test that dies leaves no server behind.
-  const end = (): void => void child.kill('SIGKILL')
-  process.once('exit', end)
-  child.once('exit', () => process.off('exit', end))
+  running.add(child)
+  child.once('exit', () => running.delete(child))
   let said = ''
   return new Promise((resolve, reject) => {
     child.once('error', reject)
@@ -176,16 +203,21 @@ async function endAll(run: Running, which: 'everything' | 'connections' | 'liste
   if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   // Collected first: those whose parent dies belong to init from then on.
   const connections = which === 'listener' ? [] : descendants(child.pid)
+  if (which === 'connections') return signalAll(connections, 'SIGKILL')
   const gone = new Promise((resolve) => child.once('exit', resolve))
-  if (which !== 'connections') child.kill('SIGKILL')
-  for (const pid of connections) {
+  child.kill('SIGKILL')
+  signalAll(connections, 'SIGKILL')
+  await gone
+}
+
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
     try {
-      process.kill(pid, 'SIGKILL')
+      process.kill(pid, signal)
     } catch {
       // It ended by itself.
     }
   }
-  if (which !== 'connections') await gone
 }
 
 /** Processes that descend from one, from /proc. */

@@ -1,5 +1,5 @@
-/** Each transport fulfils one contract: the same questions to a folder of this machine and to a real sshd. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+/** Each transport fulfils one contract: the same questions to a folder of this machine and to a real sshd, by the library and by the system's ssh. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +16,7 @@ import { describeOverSsh } from '../support/sshd.ts'
 /** Every name of the registry must stand here: the type says so. */
 const DESCRIBES: Record<TransportName, typeof describeOverSsh> = {
   local: describe.skipIf(false),
+  rsync: describeOverSsh,
   sftp: describeOverSsh,
 }
 
@@ -28,7 +29,7 @@ afterAll(async () => {
 })
 
 async function open(name: TransportName): Promise<Transport> {
-  if (name === 'sftp') {
+  if (name !== 'local') {
     fleet ??= await startFleet(1)
     process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
   }
@@ -74,6 +75,17 @@ for (const [name, describeTransport] of Object.entries(DESCRIBES) as [TransportN
       expect({ code, stdout }).toEqual({ code: 3, stdout: 'done\n' })
     })
 
+    it('tells an input that cannot be read here as that, and not as a lost connection', async () => {
+      const broken = async function* (): AsyncGenerator<Buffer> {
+        yield Buffer.alloc(1000)
+        await sleep(50)
+        throw new Error('no more of it')
+      }
+      await expect(run('cat >/dev/null; sleep 1', [], { stdin: Readable.from(broken()) })).rejects.toThrow(
+        /no more of it/,
+      )
+    })
+
     it('keeps so much of the output and drops the rest', async () => {
       const { stdout, truncated } = await run('yes | head -c 3000000', [], { maxOutputBytes: 1000 })
       expect(stdout).toHaveLength(1000)
@@ -113,14 +125,14 @@ for (const [name, describeTransport] of Object.entries(DESCRIBES) as [TransportN
       expect(Buffer.concat(chunks).toString()).toBe('hello')
       socket.destroy()
       await new Promise((resolve) => server.close(resolve))
-      await expect(transport.dial('127.0.0.1', port, SIGNAL)).rejects.toThrow(/refused|ECONNREFUSED/i)
+      await expect(transport.dial('127.0.0.1', port, SIGNAL)).rejects.toThrow(/connection refused|ECONNREFUSED/i)
     })
   })
 }
 
-describeOverSsh('a link that breaks', () => {
+describeOverSsh.for(['sftp', 'rsync'] as const)('a link that breaks, over %s', (name) => {
   it('is an error, never an end: nobody knows how far the script got', async () => {
-    const transport = await open('sftp')
+    const transport = await open(name)
     const running = transport.exec({ name: 'long', text: 'echo begun; sleep 20', args: [] }, { signal: SIGNAL })
     const outcome = running.then(
       () => 'ended',
@@ -133,6 +145,57 @@ describeOverSsh('a link that breaks', () => {
     await expect(transport.exec({ name: 'x', text: 'true', args: [] }, { signal: SIGNAL })).rejects.toMatchObject({
       reason: 'unreachable',
     })
+    await transport.close()
+  })
+})
+
+describeOverSsh('a host that runs one program at a time', () => {
+  it('is told as that, not as a lost connection', async () => {
+    const one = await startFleet(1, { config: ['MaxSessions 1'] })
+    process.env['SHIP_SSH_CONFIG'] = one.sshConfigFile
+    const place = { name: parseHostName('web1'), address: 'web1', deployTo: dir, transport: 'rsync' } as const
+    const transport = await openTransport({ ...place, roles: [], labels: {}, env: {} }, { signal: SIGNAL })
+    try {
+      await expect(transport.exec({ name: 'x', text: 'true', args: [] }, { signal: SIGNAL })).rejects.toMatchObject({
+        message: 'the host refused to run "x"',
+        next: [expect.stringContaining('MaxSessions')],
+      })
+    } finally {
+      await transport.close()
+      await one.dispose()
+    }
+  })
+})
+
+describeOverSsh.for(['sftp', 'rsync'] as const)('a host that forwards nothing, over %s', (name) => {
+  it('is told by these words, by which checks know to ask in another way', async () => {
+    const closed = await startFleet(1, { config: ['AllowTcpForwarding no'] })
+    process.env['SHIP_SSH_CONFIG'] = closed.sshConfigFile
+    const place = { name: parseHostName('web1'), address: 'web1', deployTo: dir, transport: name } as const
+    const transport = await openTransport({ ...place, roles: [], labels: {}, env: {} }, { signal: SIGNAL })
+    try {
+      await expect(transport.dial('127.0.0.1', 22, SIGNAL)).rejects.toThrow(/administratively prohibited/)
+    } finally {
+      await transport.close()
+      await closed.dispose()
+    }
+  })
+})
+
+describeOverSsh('files that are like those of the host', () => {
+  it('are compared by content, whatever sizes and times say', async () => {
+    const transport = await open('rsync')
+    const [here, near, to] = ['here', 'near', 'to'].map((name) => join(dir, name)) as [string, string, string]
+    for (const [folder, text] of [
+      [here, 'new!'],
+      [near, 'old!'],
+    ] as const) {
+      mkdirSync(folder)
+      writeFileSync(join(folder, 'file'), text)
+      utimesSync(join(folder, 'file'), 1e9, 1e9)
+    }
+    await transport.push?.({ folder: here, paths: ['file'], near, to }, { signal: SIGNAL })
+    expect(readFileSync(join(to, 'file'), 'utf8')).toBe('new!')
     await transport.close()
   })
 })

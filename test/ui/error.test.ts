@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { ShipError } from '../../src/errors.ts'
 import { errorLines, mergedReports } from '../../src/ui/error.ts'
@@ -57,5 +58,33 @@ test('equal errors of many hosts are told once', () => {
   ).toEqual([
     ['web01, web03', 'connection refused'],
     ['web02', 'permission denied'],
+  ])
+})
+
+test('on a terminal lines break between words, below where they began; paths and commands stay whole', () => {
+  const path = `/home/me/.cache/ship/${'x'.repeat(50)}.log`
+  const error = new ShipError('put-back', 'the health check did not answer well in the time that it had', {
+    host: 'web01',
+    details: ['  answered with something that nobody expected of it', `kept in ${path}`],
+    state: 'all of the switched hosts were put back and are well',
+    next: [
+      'ship release 1.4.2 -e production --hosts web01 --yes',
+      'when the hosts are to blame: mend them, then again',
+    ],
+  })
+  const bold = styleWith(true)
+  const text = errorLines(error, { style: bold, verbose: false, width: 40 }).map(stripVTControlCharacters)
+  expect(text).toEqual([
+    'error: web01: the health check did not',
+    '  answer well in the time that it had',
+    '    answered with something that nobody',
+    '      expected of it',
+    '  kept in',
+    `    ${path}`,
+    '  state: all of the switched hosts were',
+    '         put back and are well',
+    '  next:  ship release 1.4.2 -e production --hosts web01 --yes',
+    '         when the hosts are to blame:',
+    '         mend them, then again',
   ])
 })

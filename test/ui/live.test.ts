@@ -11,18 +11,20 @@ describe.skipIf(!HAS_TERMINAL)('live list', () => {
     const { stdout, code } = await onTerminal([NODE, CHILD, '3'])
     const { lines, cursorVisible, wrapped } = screenOf(stdout, 80)
     expect(lines).toEqual([
-      expect.stringMatching(/^✔ version {2}1\.4\.2 from a very long note .*…$/),
-      '✔ connect  3 hosts: ok',
-      '✔ stage  3 hosts',
+      expect.stringMatching(/^✔ version {7}1\.4\.2 from a very long note .*…$/),
+      '✔ connect       3 hosts: ok',
+      '✔ stage         3 hosts',
       'warning: the clock is off',
+      '',
       'a question?',
-      expect.stringMatching(/^✖ gate {2}2 of 3 hosts, 1 failed: 200/),
+      expect.stringMatching(/^✖ gate {10}2 of 3 hosts: 200, 1 failed/),
       '  ✔ web01  200',
       '  ✖ web02  answered 500',
       '  ✔ web03  200',
       'output of gate web02:',
       '  Traceback',
       '  boom',
+      '',
       'the answer',
     ])
     expect({ cursorVisible, wrapped, code }).toEqual({ cursorVisible: true, wrapped: false, code: 0 })
@@ -32,9 +34,9 @@ describe.skipIf(!HAS_TERMINAL)('live list', () => {
     const { stdout } = await onTerminal([NODE, CHILD, '50'])
     const { lines, wrapped } = screenOf(stdout, 80)
     expect(lines).toContain('  ✖ web02  answered 500')
-    expect(lines.length).toBeLessThan(14)
+    expect(lines.length).toBeLessThan(16)
     expect(lines.filter((l) => l.includes('web0'))).toEqual(['  ✖ web02  answered 500', 'output of gate web02:'])
-    expect(stdout).toMatch(/stage {2}\d+ of 50 hosts, [\d.]+ MB of 500 MB, [\d.]+ [MG]B\/s/)
+    expect(stdout).toMatch(/stage {9}\d+ of 50 hosts, [\d.]+ MB of 500 MB, [\d.]+ [MG]B\/s/)
     expect(wrapped).toBe(false)
   })
 
@@ -52,7 +54,7 @@ describe.skipIf(!HAS_TERMINAL)('live list', () => {
     const { stdout } = await onTerminal(['sh', '-c', line])
     const { lines } = screenOf(stdout, 80)
     expect(lines.filter((l) => l.startsWith('piped: '))).toEqual(['piped: the answer'])
-    expect(lines).toContain('✔ connect  3 hosts: ok')
+    expect(lines).toContain('✔ connect       3 hosts: ok')
     expect(stdout).toContain('\u001b[32m✔')
   })
 

@@ -206,6 +206,8 @@ test('NDJSON: every event on stdout with schema and time, the result last, nothi
       details: [],
     },
     data: { version: '1.4.2' },
+    // As on a screen, those of the error.
+    next: ['ship status'],
   })
   expect(stderr).toEqual([])
 })

@@ -46,6 +46,16 @@ test('on a narrow terminal only notes are cut: names stay whole, lines fit', () 
   )
 })
 
+test('where names alone are wider than the terminal, each row is a block', () => {
+  const rows = [
+    ['web01.example', '1 MB', '', { text: 'a note', paint: 'red' }],
+    ['web02.example', '12 MB', '', ''],
+  ] as const
+  const lines = ['web01.example', '  SIZE  1 MB', '  NOTE  a note', 'web02.example', '  SIZE  12 MB']
+  expect(table(COLUMNS, rows, { width: 20, style: plain })).toEqual(lines)
+  expect(table(COLUMNS, rows, { width: 20, style: styleWith(true) })[2]).toContain('\u001b[31ma note')
+})
+
 test('colours do not change widths', () => {
   const rows = [
     [{ text: 'web01', paint: 'green' }, '1 MB', '', 'x'],

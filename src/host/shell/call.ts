@@ -1,11 +1,10 @@
-/** One call of a host script: its text from disk, a marker of its own, and an answer that is whole or an error. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+/** One call of a host script: its text, a marker of its own, and an answer that is whole or an error. */
 import type { Readable } from 'node:stream'
 import { ShipError } from '../../errors.ts'
 import { escapeControls } from '../../names.ts'
+import { ownFile } from '../../own-files.ts'
 import type { Transport } from '../../transport/transport.ts'
-import { newMarker, parseAnswer, type Answer } from './frame.ts'
+import { frameReader, MAX_ANSWER_BYTES, MAX_NOISE_BYTES, newMarker, type Answer } from './frame.ts'
 
 export type Verb =
   | 'probe'
@@ -15,20 +14,32 @@ export type Verb =
   | 'drift'
   | 'switch'
   | 'mark'
+  | 'end'
   | 'prune'
   | 'unlock'
   | 'discard'
   | 'kill'
+  | 'put'
+  | 'remember'
+  | 'forget'
+  | 'arm'
+  | 'hold'
+  | 'lane'
 
 export interface CallOptions {
   readonly signal: AbortSignal
   readonly stdin?: Readable | undefined
-  readonly maxOutputBytes?: number | undefined
   readonly timeoutMs?: number | undefined
+  /** See `ExecOptions`. */
+  readonly tries?: number | undefined
+  /** Called when the script said something, long before it ends. */
+  readonly onSaid?: (() => void) | undefined
 }
 
 /** Longest time for a verb that only asks or renames; staging and pruning give their own. */
 const PATIENCE_MS = 60_000
+/** Kept of what the host complains about; its answer is kept by the frame reader. */
+const MAX_COMPLAINT_BYTES = 64 * 1024
 
 /**
  * Runs a verb. Rejects with reason `unreachable` when no whole answer came: then nobody knows how far the script got, and the next
@@ -42,9 +53,28 @@ export async function call(
 ): Promise<Answer> {
   const marker = newMarker()
   const { deployTo } = transport.host
-  const script = { name: verb, text: scriptText(verb), args: [marker, deployTo, ...args] }
-  const result = await transport.exec(script, { timeoutMs: PATIENCE_MS, maxOutputBytes: 64 * 1024 * 1024, ...options })
-  const answer = parseAnswer(result.stdout, marker)
+  const text = scriptText(verb, transport.host.deb ? 'package' : 'archive')
+  const script = { name: verb, text, args: [marker, deployTo, ...args] }
+  const frames = frameReader(marker)
+  const flood = new AbortController()
+  let complained = 0
+  const result = await transport.exec(script, {
+    timeoutMs: PATIENCE_MS,
+    maxOutputBytes: MAX_COMPLAINT_BYTES,
+    ...options,
+    signal: AbortSignal.any([options.signal, flood.signal]),
+    onStdout(chunk) {
+      frames.push(chunk)
+      if (frames.said()) options.onSaid?.()
+      const excess = frames.excess()
+      if (excess !== undefined) flood.abort(flooded(verb, excess))
+    },
+    onStderr(chunk) {
+      complained += chunk.length
+      if (complained > MAX_NOISE_BYTES) flood.abort(flooded(verb, 'noise'))
+    },
+  })
+  const answer = frames.answer()
   if (answer) return answer
   const said = escapeControls(result.stderr.trim().split('\n').at(-1) ?? '').slice(0, 300)
   const how = result.timedOut ? 'did not answer in time' : 'gave no whole answer'
@@ -59,15 +89,70 @@ export async function call(
   })
 }
 
+/** A host that does not stop talking is not listened to any longer: what it says would fill the memory here. */
+function flooded(verb: Verb, excess: 'answer' | 'noise'): ShipError {
+  const limit = `more than ${(excess === 'answer' ? MAX_ANSWER_BYTES : MAX_NOISE_BYTES) / 1024 / 1024} MiB`
+  const what =
+    excess === 'answer' ? `answered "${verb}" with ${limit}` : `printed ${limit} beside its answer to "${verb}"`
+  return new ShipError('unreachable', `the host ${what}, and was not listened to any longer`, {
+    step: verb,
+    state: 'nobody knows how far the host got; the next run looks and continues from there',
+    next: [
+      'look at what a login prints there: ssh HOST true; start-up files of the shell (.bashrc, .zshenv, .cshrc) must print nothing then',
+      'then run the same command again',
+    ],
+  })
+}
+
 const texts = new Map<string, string>()
 
-/** Prelude and verb as one text, comments and indentation taken out: it travels with every call. */
-export function scriptText(verb: Verb | 'run'): string {
-  const known = texts.get(verb)
+/** Scripts that are more, or less, than the prelude and themselves. A program of the user's gets the shell as its login left it. */
+const PARTS: Readonly<Record<string, readonly string[]>> = {
+  lock: ['prelude', 'state', 'lock'],
+  probe: ['prelude', 'state', 'probe'],
+  stage: ['prelude', 'receive', 'inodes', 'assemble', 'check', 'stage'],
+  drift: ['prelude', 'inodes', 'drift'],
+  mark: ['prelude', 'mark', 'done'],
+  end: ['prelude', 'mark', 'unlock'],
+  run: ['prelude', 'settings', 'run'],
+  once: ['prelude', 'settings', 'once'],
+  program: ['program'],
+}
+
+/** The same verbs with the same arguments where a release is a .deb that dpkg installs. Those that are not here are alike. */
+const PACKAGE_PARTS: Readonly<Record<string, readonly string[]>> = {
+  lock: ['prelude', 'deb/package', 'state', 'deb/state', 'deb/settle', 'lock'],
+  probe: ['prelude', 'deb/package', 'state', 'deb/state', 'deb/settle', 'probe'],
+  stage: ['prelude', 'deb/package', 'receive', 'deb/stage'],
+  drift: ['prelude', 'deb/package', 'deb/drift'],
+  discard: ['prelude', 'deb/package', 'deb/discard'],
+  switch: ['prelude', 'deb/package', 'deb/switch'],
+  mark: ['prelude', 'deb/package', 'mark', 'done'],
+  end: ['prelude', 'deb/package', 'mark', 'unlock'],
+  prune: ['prelude', 'deb/package', 'deb/prune'],
+}
+
+/**
+ * Prelude and verb as one text, without comments, indentation, and functions that nothing in it names: it travels with every call, and a
+ * shell that waits for it reads it byte by byte.
+ */
+export function scriptText(
+  verb: Verb | 'run' | 'once' | 'program' | 'get' | 'guard',
+  form: 'archive' | 'package' = 'archive',
+): string {
+  const key = `${form} ${verb}`
+  const known = texts.get(key)
   if (known !== undefined) return known
-  const parts = verb === 'lock' || verb === 'probe' ? ['prelude', 'state', verb] : ['prelude', verb]
-  const text = parts.map((name) => readFileSync(join(import.meta.dirname, 'scripts', `${name}.sh`), 'utf8')).join('\n')
-  const lean = text.replaceAll(/^\s*#.*\n/gm, '').replaceAll(/^\s+/gm, '')
-  texts.set(verb, lean)
+  const parts = (form === 'package' ? PACKAGE_PARTS[verb] : undefined) ?? PARTS[verb] ?? ['prelude', verb]
+  const text = parts.map((name) => ownFile(`src/host/shell/scripts/${name}.sh`)).join('\n')
+  const lean = called(text.replaceAll(/^\s*#.*\n/gm, '')).replaceAll(/^\s+/gm, '')
+  texts.set(key, lean)
   return lean
+}
+
+/** A text without the functions that nothing else in it names. */
+function called(text: string): string {
+  const functions = [...text.matchAll(/^(\w+)\(\) \{(?:\n[^]*?^\}| .*\})(?: 2>\/dev\/null)?\n/gm)]
+  const spare = functions.find(([whole, name]) => !new RegExp(`\\b${name}\\b`).test(text.replace(whole, () => '')))
+  return spare ? called(text.replace(spare[0], () => '')) : text
 }

@@ -1,45 +1,58 @@
 /** The contract of session.ts by few fixed scripts, one round trip each, over a transport that has a shell. */
-import { Readable, Transform } from 'node:stream'
-import { ShipError, type Reason } from '../../errors.ts'
-import { escapeControls, newToken, type Token } from '../../names.ts'
+import { Readable } from 'node:stream'
+import { ShipError } from '../../errors.ts'
+import { escapeControls, isToken, type Token } from '../../names.ts'
 import { openTransport } from '../../transport/index.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { isVersion } from '../../version.ts'
-import { keepLease, type KeptLease } from '../lease.ts'
-import type { Drift, HostSession, HostState } from '../session.ts'
+import { keepLease, LEASE_SECONDS, type KeptLease } from '../lease.ts'
+import type { Drift, HostSession, HostState, Lease } from '../session.ts'
+import { MAX_HISTORY_BYTES, MAX_MANIFEST_BYTES } from '../sizes.ts'
 import { readHistoryLine, readState } from '../state.ts'
-import { call, type CallOptions, type Verb } from './call.ts'
+import { askOver, LONG_MS, refusal, type Ask } from './ask.ts'
+import { call } from './call.ts'
 import { valuesOf, type Answer } from './frame.ts'
+import { armGuard, holdGuard } from './guard.ts'
 import { runOnHost } from './run.ts'
-
-/** How long a silent lock holder is believed when nobody says otherwise. */
-const LEASE_SECONDS = 30
-/** Unpacking and syncing a big release on a slow disk, or removing thousands. */
-const LONG_MS = 1_800_000
-/** A journal above this is read from its end only. */
-const MAX_HISTORY_BYTES = 64 * 1024 * 1024
-const MAX_MANIFEST_BYTES = 256 * 1024 * 1024
-
-/** What a script's own refusal means, by its code. */
-const REASONS: Record<string, Reason> = {
-  locked: 'locked',
-  refused: 'refused',
-  moved: 'refused',
-  damaged: 'refused',
-  gone: 'refused',
-  missing: 'not-switched',
-  obstacle: 'not-switched',
-  write: 'not-switched',
-}
+import { sendPayload } from './send.ts'
 
 /** `leases`: those of the session before, over a connection that was lost. */
-export function shellSession(transport: Transport, leases = new Map<Token, KeptLease>()): HostSession {
+export function shellSession(transport: Transport, leases = new Map<Lease, KeptLease>()): HostSession {
   const { host } = transport
 
-  const ask = async (verb: Verb, args: readonly string[], options: CallOptions): Promise<Answer> => {
-    const answer = await call(transport, verb, args, options)
-    if (answer.end === 'ok') return answer
-    throw new ShipError(REASONS[answer.end] ?? 'not-switched', answer.reason || `the host refused "${verb}"`)
+  const ask = transport.oneByOne === true ? inTurn(askOver(transport)) : askOver(transport)
+  /** What keeps guards quiet, by the run that they guard. */
+  const held = new Map<string, () => void>()
+  const keptOf = (lease: Lease): KeptLease => {
+    const kept = leases.get(lease)
+    if (!kept) throw new TypeError('no lease of this session')
+    return kept
+  }
+  /** Stops what keeps a lock alive; false when it was given back before. */
+  const letGo = (lease: Lease): boolean => {
+    const kept = leases.get(lease)
+    if (!kept) return false
+    kept.stop()
+    held.get(kept.owner.run)?.()
+    return leases.delete(lease)
+  }
+  /** Who held the lock last when the state was read: a lock that is asked for later than another run's is too late. */
+  let last = 'any'
+  /** What the host has of rsync counts only over a transport that uses it. */
+  const stateIn = (answer: Answer, leaseSeconds: number): HostState => {
+    const state = readState(answer, leaseSeconds)
+    const [holder] = valuesOf(answer, 'last')
+    last = holder === undefined ? 'none' : isToken(holder) ? holder : 'any'
+    const rsync = state.tools.rsync === true && transport.push !== undefined
+    return { ...state, tools: { ...state.tools, rsync } }
+  }
+  const fenceBy = async (asked: Ask, lease: Lease, signal: AbortSignal): Promise<HostState> => {
+    const kept = keptOf(lease)
+    const answer = await kept.change((owner, from) => {
+      return asked('lock', [owner.token, JSON.stringify(owner), from, 'any'], { signal, timeoutMs: LONG_MS })
+    })
+    held.get(kept.owner.run)?.()
+    return stateIn(answer, LEASE_SECONDS)
   }
 
   for (const lease of leases.values()) lease.through((token) => beat(transport, token))
@@ -51,39 +64,44 @@ export function shellSession(transport: Transport, leases = new Map<Token, KeptL
     },
 
     async probe({ sharedFiles }, { signal }): Promise<HostState> {
-      return readState(await ask('probe', sharedFiles, { signal }), LEASE_SECONDS)
+      return stateIn(await ask('probe', sharedFiles, { signal }), LEASE_SECONDS)
     },
 
     async lock(owner, { sharedFiles }, options) {
-      const args = [owner.token, JSON.stringify(owner), options.takeOver ?? '-', ...sharedFiles]
+      const args = [owner.token, JSON.stringify(owner), options.takeOver ?? '-', last, ...sharedFiles]
       const answer = await ask('lock', args, { signal: options.signal, timeoutMs: LONG_MS })
       const lease = keepLease(owner, options.leaseSeconds, (token) => beat(transport, token))
-      leases.set(owner.token, lease)
-      return { lease, state: readState(answer, options.leaseSeconds) }
+      leases.set(lease, lease)
+      return { lease, state: stateIn(answer, options.leaseSeconds) }
     },
 
-    async fence(lease, { signal }) {
-      const kept = leases.get(lease.token)
-      if (!kept) throw new TypeError('no lease of this session')
-      const owner = { ...kept.owner, token: newToken() }
-      const answer = await ask('lock', [owner.token, JSON.stringify(owner), kept.token], { signal, timeoutMs: LONG_MS })
-      leases.delete(kept.token)
-      kept.renew(owner.token)
-      leases.set(kept.token, kept)
-      return readState(answer, LEASE_SECONDS)
+    fence: (lease, { signal }) => fenceBy(ask, lease, signal),
+
+    async arm(wayBack, lease, { signal }) {
+      const kept = keptOf(lease)
+      await armGuard(ask, { host, owner: { ...kept.owner, token: kept.token } }, wayBack, signal)
+      held.get(kept.owner.run)?.()
+      held.set(kept.owner.run, holdGuard(transport, kept.token, wayBack.afterMs))
     },
 
-    async stage(payload, spec, lease, { signal, onProgress }) {
-      const { version, record, checksDigest, entries, tree, sharedDirs, sharedFiles } = spec
-      const fixed = [lease.token, version, record.digest, JSON.stringify(record), checksDigest, String(entries)]
-      const args = [...fixed, tree, payload.compression, String(sharedDirs.length), ...sharedDirs, ...sharedFiles]
-      await ask('stage', args, { signal, stdin: counted(payload.open(), onProgress), timeoutMs: LONG_MS })
+    async renew(lease, { signal }) {
+      const fresh = await openTransport(host, { signal, fresh: true })
+      try {
+        await fenceBy(askOver(fresh), lease, signal)
+      } catch (error) {
+        await fresh.close().catch(() => undefined)
+        throw error
+      }
+      await transport.close().catch(() => undefined)
+      return shellSession(fresh, leases)
     },
 
-    async drift(version, { signal }): Promise<Drift[]> {
-      const state = readState(await ask('probe', [], { signal }), LEASE_SECONDS)
-      const shared = state.releases.find((r) => r.version === version)?.shared ?? []
-      const answer = await ask('drift', [version, ...shared], { signal, timeoutMs: LONG_MS })
+    async stage(payload, spec, lease, options) {
+      await sendPayload({ transport, ask, lease }, payload, spec, options)
+    },
+
+    async drift({ version, shared }, { signal, depth = 'full' }): Promise<Drift[]> {
+      const answer = await ask('drift', [version, depth, ...shared], { signal, timeoutMs: LONG_MS })
       return valuesOf(answer, 'drift').map(readDrift)
     },
 
@@ -93,11 +111,12 @@ export function shellSession(transport: Transport, leases = new Map<Token, KeptL
 
     async switchTo(target, lease, { signal, expected, record }) {
       const written = record ? [record.version, JSON.stringify(record)] : ['-', '-']
-      const answer = await call(transport, 'switch', [lease.token, target ?? '-', expected ?? '-', ...written], {
-        signal,
-      })
+      const limits = host.deb ? [host.deb.lockMs, host.deb.installMs].map((ms) => String(Math.ceil(ms / 1000))) : []
+      const args = [lease.token, target ?? '-', expected ?? '-', ...written, ...limits]
+      const limit = host.deb ? { timeoutMs: host.deb.switchMs } : {}
+      const answer = await call(transport, 'switch', args, { signal, ...limit })
       if (answer.end === 'ok') return
-      if (answer.end !== 'moved') throw new ShipError(REASONS[answer.end] ?? 'not-switched', answer.reason)
+      if (answer.end !== 'moved') throw refusal(answer, 'the host refused to switch')
       const now = answer.reason === '-' ? 'nothing' : `"${answer.reason}"`
       throw new ShipError(
         'refused',
@@ -105,10 +124,13 @@ export function shellSession(transport: Transport, leases = new Map<Token, KeptL
       )
     },
 
-    async mark(records, history, lease, { signal }) {
+    async mark(records, history, lease, { signal, unlock }) {
       const pairs = records.flatMap((r) => [r.version, JSON.stringify(r)])
-      const answer = await ask('mark', [lease.token, history ? JSON.stringify(history) : '-', ...pairs], { signal })
-      return { problem: valuesOf(answer, 'problem')[0] }
+      const args = [lease.token, history ? JSON.stringify(history) : '-', ...pairs]
+      const answer = await ask(unlock === true ? 'end' : 'mark', args, { signal })
+      if (unlock === true) letGo(lease)
+      const [problem] = valuesOf(answer, 'problem')
+      return { problem: problem === undefined ? undefined : escapeControls(problem) }
     },
 
     async prune(versions, lease, { signal }) {
@@ -122,9 +144,8 @@ export function shellSession(transport: Transport, leases = new Map<Token, KeptL
     },
 
     async unlock(lease, { signal }) {
-      leases.get(lease.token)?.stop()
-      leases.delete(lease.token)
-      await ask('unlock', [lease.token], { signal })
+      const { token } = lease
+      if (letGo(lease)) await ask('unlock', [token], { signal })
     },
 
     async history(limit) {
@@ -142,15 +163,34 @@ export function shellSession(transport: Transport, leases = new Map<Token, KeptL
     },
 
     run: (argv, options) => runOnHost(transport, argv, options),
+    runOnce: (argv, key, { token }, options) => runOnHost(transport, argv, options, { token, key }),
+    async remember(key, lease, { signal }) {
+      await ask('remember', [lease.token, key], { signal })
+    },
+    async forget(lease, { signal }) {
+      await ask('forget', [lease.token], { signal })
+    },
     dial: (address, port, signal) => transport.dial(address, port, signal),
     async reopen({ signal }) {
+      for (const stop of held.values()) stop()
       await transport.close().catch(() => undefined)
       return shellSession(await openTransport(host, { signal }), leases)
     },
     async close() {
       for (const lease of leases.values()) lease.stop()
+      for (const stop of held.values()) stop()
       await transport.close()
     },
+  }
+}
+
+/** Questions wait for those before them. */
+function inTurn(ask: Ask): Ask {
+  let turn: Promise<unknown> = Promise.resolve()
+  return (...question) => {
+    const mine = turn.then(() => ask(...question))
+    turn = mine.catch(() => undefined)
+    return mine
   }
 }
 
@@ -163,19 +203,4 @@ function readDrift(value: string): Drift {
   const [problem = '', ...path] = value.split(' ')
   const known = (['missing', 'changed', 'added', 'mode'] as const).find((p) => p === problem)
   return { path: escapeControls(path.join(' ')), problem: known ?? 'changed' }
-}
-
-/** The stream, telling how much of it was taken. */
-function counted(stream: Readable, onProgress: ((sentBytes: number) => void) | undefined): Readable {
-  if (!onProgress) return stream
-  let sent = 0
-  const counter = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      sent += chunk.length
-      onProgress(sent)
-      done(null, chunk)
-    },
-  })
-  stream.on('error', (error) => counter.destroy(error))
-  return stream.pipe(counter)
 }

@@ -6,15 +6,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ShipError, throwIfAborted } from '../../errors.ts'
 import { stepOnHosts } from '../../fleet/fleet.ts'
 import { allOrThrow, type HostResult } from '../../fleet/results.ts'
+import { LEASE_SECONDS } from '../../host/lease.ts'
 import type { HostSession, HostState, Lease, LockState, Owner } from '../../host/session.ts'
-import { describeLock, holder } from '../owner.ts'
+import { describeLock, holder, isGoingBack } from '../owner.ts'
 import type { Fleet } from '../../fleet/fleet.ts'
 import type { Io } from '../../io.ts'
 import type { Host } from '../../transport/transport.ts'
 
-/** How long a silent holder is believed. The heartbeat comes three times as often. */
-const LEASE_SECONDS = 30
 const LOOK_AGAIN_MS = 2000
+/** So often a lock that was held may be gone at the next look; then nobody takes turns any more, and something else is in the way. */
+const MISSES = 10
+const MISS_MS = 50
+/** A lock is one round trip; a host that is frozen must not hold Ctrl-C up for long. */
+const GRACE_MS = 2000
 /** Clock readings of two probes may differ by this much without meaning a heartbeat. */
 const JITTER_SECONDS = 1
 
@@ -57,7 +61,7 @@ export async function unlockFleet(fleet: Fleet, held: readonly Locked[], io: Io)
 }
 
 /** Shared files whose existence matters: required ones must be there, optional ones are linked when they are. */
-export function askedFiles(fleet: Fleet): string[] {
+export function askedFiles(fleet: Pick<Fleet, 'environment'>): string[] {
   const { files, optionalFiles } = fleet.environment.shared
   return [...files, ...optionalFiles]
 }
@@ -67,7 +71,7 @@ export function lockedError(lock: LockState, environment: string): ShipError {
   return new ShipError('locked', `locked by ${describeLock(lock)}`, {
     state: 'nothing was changed on any host',
     details: lock.owner.url === undefined ? [] : [lock.owner.url],
-    next: ['wait until that run has ended', `if it is dead but its machine is not: ship unlock -e ${environment}`],
+    next: ['wait until that run has ended', `or take its lock away: ship unlock --force -e ${environment}`],
   })
 }
 
@@ -82,12 +86,15 @@ async function lockHost(
 ): Promise<{ lease: Lease; state: HostState }> {
   const { signal } = io
   let takeOver: LockState | undefined
+  let misses = 0
   let seen: { readonly lock: LockState; readonly at: number } | undefined
   for (;;) {
     throwIfAborted(signal)
     try {
-      const options = { leaseSeconds: LEASE_SECONDS, signal, takeOver: takeOver?.owner.token }
-      const held = await session.lock(owner, { sharedFiles }, options)
+      const held = await withGrace(signal, (late) => {
+        const options = { leaseSeconds: LEASE_SECONDS, signal: late, takeOver: takeOver?.owner.token }
+        return session.lock(owner, { sharedFiles }, options)
+      })
       if (takeOver) warnTakenOver(session.host, takeOver, io)
       return held
     } catch (error) {
@@ -95,17 +102,48 @@ async function lockHost(
     }
     const { lock } = await session.probe({ sharedFiles }, { signal })
     takeOver = undefined
-    if (!lock) continue
+    if (!lock) {
+      misses += 1
+      if (misses > MISSES) throw noLock(session.host)
+      await sleep(misses * MISS_MS, undefined, { signal }).catch(() => throwIfAborted(signal))
+      continue
+    }
     if (lock.owner.token === owner.token) throw samePlace(session.host)
     const who = holder(lock)
     if (who === 'gone') takeOver = lock
-    else if (who === 'alive' || (seen && hasBeaten(seen, lock))) throw lockedError(lock, environment)
+    else if (who === 'alive' || (seen && hasBeaten(seen, lock) && !isGoingBack(lock)))
+      throw lockedError(lock, environment)
     else {
       if (!seen) io.emit({ event: 'warning', host: session.host.name, message: waiting(lock) })
       seen = { lock, at: performance.now() }
       await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => throwIfAborted(signal))
     }
   }
+}
+
+/** The answer to a lock is waited for a moment after Ctrl-C: without it the host would keep a lock that nobody gives back. */
+async function withGrace<T>(signal: AbortSignal, work: (late: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const onAbort = (): void => {
+    timer = setTimeout(() => late.abort(signal.reason), GRACE_MS)
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await work(late.signal)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** A folder `.ship/lock` that is not empty, and that no run of ship made. */
+function noLock({ name, deployTo }: Host): ShipError {
+  return new ShipError('locked', `${deployTo}/.ship/lock holds what is no lock`, {
+    host: name,
+    state: 'nothing was changed on any host',
+    next: ['look what it is, and remove it'],
+  })
 }
 
 /** Two hosts of one environment that turn out to be one folder of one machine. */

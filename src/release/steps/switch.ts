@@ -1,4 +1,4 @@
-/** Points `current` at the release by one rename. Whether it happened is never remembered: the undo asks the host. */
+/** Points `current` at the release by one rename, or has its package installed. Whether it happened is never remembered: the undo asks the host. */
 import { sessionOf, targetLink, type Step } from '../step.ts'
 
 /** Longest time for a switch, with the sync behind it. */
@@ -9,8 +9,8 @@ export const switchStep: Step = {
   skip: ({ plan }) => (plan.action === 'none' ? plan.why : plan.action === 'resume' ? 'already switched' : undefined),
   async run(at) {
     await sessionOf(at).switchTo(targetLink(at.run), at.lease, {
-      // One rename: it is faster waited for than taken back, so an interruption counts from the next step on.
-      signal: AbortSignal.timeout(SWITCH_MS),
+      // One rename, or dpkg at work: it is better waited for than taken back, so an interruption counts from the next step on.
+      signal: AbortSignal.timeout(at.host.deb?.switchMs ?? SWITCH_MS),
       expected: at.plan.from,
       // A rollback goes to a release that is verified already, and its record stays so.
       record: at.run.plan.kind === 'release' ? at.record : undefined,

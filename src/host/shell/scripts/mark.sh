@@ -6,12 +6,11 @@ shift 2
 holding "$token"
 problem=
 while [ $# -gt 1 ]; do
-  complaint=$(write_line "$ship/releases/$1.json" "$2" 2>&1) || problem=$(cause "$complaint")
+  complaint=$(write_record "$records/$1.json" "$2" 2>&1) || problem=$(cause "$complaint")
   shift 2
 done
 if [ "$history" != - ]; then
-  complaint=$({ printf '%s\n' "$history" >>"$ship/history.ndjson"; } 2>&1) || problem=$(cause "$complaint")
+  complaint=$(write_history "$history" 2>&1) || problem=$(cause "$complaint")
 fi
-durable "$ship"
+durable "$ship" || problem=${problem:-$unsynced}
 [ -z "$problem" ] || say problem "$problem"
-finish ok

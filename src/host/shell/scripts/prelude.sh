@@ -9,6 +9,11 @@ marker=$1
 root=$2
 shift 2
 ship=$root/.ship
+# Where the records of releases are, and the folder that a release is renamed into.
+# shellcheck disable=SC2034 # not every verb reads them
+records=$ship/releases
+# shellcheck disable=SC2034
+written=$root/releases
 
 say() { printf '%s %s\n' "$marker" "$*"; }
 
@@ -24,8 +29,17 @@ fail() {
   finish "$code" "$(printf '%s' "$*" | tr '\n' ' ' | cut -c 1-500)"
 }
 
-# Everything written so far on the file system of $1 reaches the disk. BusyBox syncs all file systems.
-durable() { sync -f "$1" 2>/dev/null || sync; }
+# Everything written so far on the file system of $1 reaches the disk; fails when the disk fails. A sync that knows no file systems (a small
+# BusyBox) syncs all of them, and tells of no failure.
+durable() {
+  sync -f "$1" 2>/dev/null && return
+  case $(sync --help 2>&1) in *'-f'* | *'-df'*) return 1 ;; esac
+  sync
+}
+
+# The same for what must not go on otherwise: what is not on the disk is not done.
+must_last() { durable "$1" || fail write "$unsynced"; }
+unsynced='the disk failed: what was written did not reach it'
 
 # Reads the first line of file $1 into $line without starting a process.
 line_of() {
@@ -48,6 +62,16 @@ holding() { [ -d "$ship/lock/$1" ] || finish locked 'the lock was taken over'; }
 
 # Writes line $2 to file $1 by a rename, so that nobody reads half of it.
 write_line() { printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; }
+
+# A record is on the disk before it has its name: after a power cut there is the old one or the new one, never an empty one.
+write_record() { printf '%s\n' "$2" >"$1.new" && { sync "$1.new" 2>/dev/null || durable "$1.new"; } && mv -f "$1.new" "$1"; }
+
+# Adds line $1 to the journal. What a power cut left there without its end stays a line of its own.
+write_history() {
+  begin=
+  [ -z "$(tail -c 1 "$ship/history.ndjson" 2>/dev/null)" ] || begin='\n'
+  printf "$begin%s\n" "$1" >>"$ship/history.ndjson"
+}
 
 # Free kilobytes (k) or inodes (i) where $2 lies: what stands before the percentage, for names beside it may hold spaces.
 free_of() {

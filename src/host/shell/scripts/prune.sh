@@ -5,11 +5,14 @@ token=$1
 holding "$token"
 live=$(readlink "$root/current" 2>/dev/null)
 home=$(cd "$root" && pwd -P) || fail write 'deployTo is gone'
-before=$(free_of k "$root")
+freed=0
 # One path a line, each with a slash behind it: the folder itself and what is below it look alike.
 in_use=$(ls -ld /proc/[0-9]*/cwd /proc/[0-9]*/exe 2>/dev/null | sed -n 's|^.* -> \(.*\)$|\1/|p')
 batch=
 size=0
+
+# Kilobytes below folders that are still there. What others write meanwhile does not count, as it would in free space.
+kilobytes_of() { [ $# -eq 0 ] || du -sk "$@" 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'; }
 
 flush() {
   [ -n "$batch" ] || return 0
@@ -22,13 +25,19 @@ flush() {
       say kept "$version $(printf '%s' "$complaint" | tr '\n' ' ' | cut -c 1-300)"
     else
       gone="$gone $version"
-      lists="$lists releases/$version.json manifests/$version.manifest.json manifests/$version.sums manifests/$version.links"
+      lists="$lists releases/$version.json manifests/$version.manifest.json manifests/$version.sums manifests/$version.links manifests/$version.inodes"
     fi
   done
   (cd "$ship" && rm -f $lists)
-  complaint=$(cd "$ship/trash" && rm -rf $gone 2>&1) || for version in $gone; do
-    [ -e "$ship/trash/$version" ] && say kept "$version $(printf '%s' "$complaint" | tr '\n' ' ' | cut -c 1-300)"
-  done
+  before=$(cd "$ship/trash" && kilobytes_of $gone)
+  after=
+  complaint=$(cd "$ship/trash" && rm -rf $gone 2>&1) || {
+    after=$(cd "$ship/trash" && kilobytes_of $gone)
+    for version in $gone; do
+      [ -e "$ship/trash/$version" ] && say kept "$version $(printf '%s' "$complaint" | tr '\n' ' ' | cut -c 1-300)"
+    done
+  }
+  freed=$((freed + ${before:-0} - ${after:-0}))
   batch=
   size=0
 }
@@ -48,6 +57,5 @@ while IFS= read -r version; do
   [ "$size" -lt 100 ] || flush
 done
 flush
-after=$(free_of k "$root")
-say freed "$(((${after:-0} - ${before:-0}) * 1024))"
+say freed "$((freed * 1024))"
 finish ok

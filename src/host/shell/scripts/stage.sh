@@ -1,6 +1,8 @@
 # Unpacks a release from standard input, checks all of it, and puts it into releases/ by one rename. Arguments: token, version,
-# digest of the manifest, record, sha256 of the check list, number of entries, name of the tree's folder, gzip or zstd, number of
-# shared dirs, then shared dirs and shared files. The stream vouches for nothing: what it must hold came in the arguments.
+# digest of the manifest, record, sha256 of the check list, number of entries, name of the tree's folder, gzip or zstd, the release
+# that the rest is copied from or "-", how it is copied (copy or hardlink), whether that is "most" or "some" of it, what the tree takes on the
+# disk, folder of files that rsync put beside or "-", number of shared dirs, then shared dirs and shared files.
+# The stream vouches for nothing: what it must hold came in the arguments.
 token=$1
 version=$2
 digest=$3
@@ -9,8 +11,14 @@ checks=$5
 entries=$6
 tree=$7
 unpacker=$8
-dirs=$9
+base=$9
 shift 9
+how=$1
+most=$2
+bytes=$3
+near=$ship/incoming/$4
+dirs=$5
+shift 5
 part=$ship/incoming/$token
 holding "$token"
 
@@ -21,30 +29,34 @@ if [ -d "$root/releases/$version" ]; then
   fail refused 'this version is there with other bytes'
 fi
 
-abandon() {
-  why=$2
-  case $1 in write) why=$(cause "$2") ;; esac
-  rm -rf "$part"
-  fail "$1" "$why"
-}
-
-rm -rf "$part"
-complaint=$(mkdir -p "$part" 2>&1) || abandon write "$complaint"
-complaint=$({ "$unpacker" -dc | tar -xf - -C "$part"; } 2>&1) || abandon write "$complaint"
+# What rsync brought for other payloads is of no use any more.
+for left in "$ship"/incoming/part-near-*; do
+  [ "$left" = "$near" ] || rm -rf "$left"
+done
+begin_receiving
+[ "$base" = - ] || copy_base
+expect
+complaint=$({ receive | "$unpacker" -dc | tar -xf - -C "$part"; } 2>&1) || abandon write "$complaint"
 
 cd "$part" || abandon write 'the staging folder is gone'
+[ "$base" = - ] || edit_lists
 # Digest by digest: the argument vouches for checks, checks for the lists, the lists for every file.
 [ "$(sha256sum <checks | cut -d ' ' -f 1)" = "$checks" ] 2>/dev/null || abandon damaged 'the check list is not what was sent'
 sha256sum -c checks >/dev/null 2>&1 || abandon damaged 'the lists of the release are not what was sent'
+[ "$base" = - ] || fill_tree
 cd "$tree" || abandon damaged 'there is no tree'
-if [ -s ../sums ]; then
-  complaint=$(sha256sum -c ../sums 2>&1 | grep -v ': OK$' | head -n 3)
-  [ -z "$complaint" ] || abandon damaged "$complaint"
-fi
-while IFS= read -r path && IFS= read -r target; do
-  [ "$(readlink "./$path")" = "$target" ] || abandon damaged "link \"$path\" is not what was sent"
-done <../links
-[ "$(find . | wc -l)" -eq "$((entries + 1))" ] || abandon damaged 'there are more or fewer entries than were sent'
+
+# One time for all, as in the archive: what was copied, and what some tar programs leave out. Not for names that another release has too.
+# Tells the name of each entry.
+epoch=$(sed -n '1s|.*"epoch":\([0-9]*\).*|\1|p' ../manifest.json)
+set_times() { find . -print \( -type d -o -links 1 \) -exec touch -c -h -d "@${epoch:-0}" {} + 2>/dev/null; }
+set_times >../entries &
+timing=$!
+files=$(wc -l <../sums)
+check_files
+check_links
+wait "$timing"
+[ "$(wc -l <../entries)" -eq "$((entries + 1))" ] || abandon damaged 'there are more or fewer entries than were sent'
 
 # Links into shared/, as deep as they stand: a/b/c needs ../../../../shared/a/b/c from releases/<version>/a/b.
 link_shared() {
@@ -58,6 +70,7 @@ link_shared() {
   case $1 in */*) mkdir -p "./${1%/*}" || return 1 ;; esac
   ln -s "$up/$1" "./$1"
 }
+links=$#
 for path do
   if [ "$dirs" -gt 0 ]; then
     dirs=$((dirs - 1))
@@ -67,16 +80,22 @@ for path do
   fi
   complaint=$(link_shared "$path" 2>&1) || abandon write "$complaint"
 done
+[ "$links" = 0 ] || set_times >/dev/null
 cd "$root" || abandon write 'deployTo is gone'
 
 for list in manifest.json sums links; do
   complaint=$(mv -f "$part/$list" "$ship/manifests/$version.$list" 2>&1) || abandon write "$complaint"
 done
+inodes_of "$part/$tree" >"$ship/manifests/$version.inodes" &
+listing=$!
+complaint=$({ printf '%s\n' "$record" >"$records/$version.json.new"; } 2>&1) || abandon write "$complaint"
 # Content first, names after: a power cut never leaves a name whose content is missing.
-durable "$root"
+durable "$root" || abandon write "$unsynced"
+wait "$listing"
+[ -s "$ship/manifests/$version.inodes" ] || rm -f "$ship/manifests/$version.inodes"
 holding "$token"
-complaint=$(write_line "$ship/releases/$version.json" "$record" 2>&1) || abandon write "$complaint"
+complaint=$(mv -f "$records/$version.json.new" "$records/$version.json" 2>&1) || abandon write "$complaint"
 complaint=$(mv -T "$part/$tree" "$root/releases/$version" 2>&1) || abandon write "$complaint"
-rm -rf "$part"
-durable "$root"
+rm -rf "$part" "$kept" "$near" "$ship"/incoming/lanes-*
+durable "$root" || abandon write "$unsynced"
 finish ok

@@ -12,7 +12,7 @@ if [ -L "$root/current" ]; then now=$(readlink "$root/current")
 elif [ -e "$root/current" ]; then fail obstacle '"current" is not a link'
 else now=-; fi
 if [ "$now" = "$target" ]; then
-  durable "$root"
+  must_last "$root"
   finish ok 'was there already'
 fi
 [ "$now" = "$expected" ] || fail moved "$now"
@@ -20,10 +20,10 @@ case $target in
   releases/*) [ -d "$root/$target" ] && [ ! -L "$root/$target" ] || fail gone "\"$target\" is not there" ;;
 esac
 if [ "$version" != - ]; then
-  complaint=$(write_line "$ship/releases/$version.json" "$record" 2>&1) || fail write "$(cause "$complaint")"
+  complaint=$(write_record "$ship/releases/$version.json" "$record" 2>&1) || fail write "$(cause "$complaint")"
 fi
 
-rm -rf "$mine/cur"
+if [ -L "$mine/cur" ] || [ -e "$mine/cur" ]; then rm -rf "$mine/cur"; fi
 if [ "$target" = - ]; then
   complaint=$(mv -T "$root/current" "$mine/cur" 2>&1)
 else
@@ -32,5 +32,5 @@ fi || { holding "$token"; fail write "$(cause "$complaint")"; }
 
 if [ "$target" = - ]; then [ ! -L "$root/current" ] || fail write '"current" is still there'
 else [ "$(readlink "$root/current")" = "$target" ] || fail write '"current" is not what it was made'; fi
-durable "$root"
+must_last "$root"
 finish ok

@@ -1,0 +1,30 @@
+/** The lists that a host holds a tree against, as its own tools read them; their form is told in payload.ts. */
+import { createHash } from 'node:crypto'
+import { canonicalManifest, type Manifest } from '../tree/manifest.ts'
+
+/** What a host holds a tree against. */
+export interface Lists {
+  readonly checks: string
+  readonly sums: string
+  readonly links: string
+  readonly 'manifest.json': string
+}
+
+/** In the order in which `checks` lists them. */
+export const LISTS = ['sums', 'links', 'manifest.json'] as const
+
+/** The lists of a manifest. */
+export function checkLists(manifest: Manifest): Lists {
+  const sums = manifest.entries
+    .flatMap((e) => (e.type === 'file' ? [`${e.sha256}  ${e.path === '-' ? './-' : e.path}\n`] : []))
+    .join('')
+  const links = manifest.entries.flatMap((e) => (e.type === 'link' ? [`${e.path}\n${e.target}\n`] : [])).join('')
+  const lists = { sums, links, 'manifest.json': canonicalManifest(manifest) }
+  const checks = LISTS.map((name) => `${digestOf(lists[name])}  ${name}\n`).join('')
+  return { checks, ...lists }
+}
+
+/** sha256, hexadecimal. */
+export function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -1,0 +1,89 @@
+/**
+ * Some files of a tar archive that was found to be as its manifest lists it: where they lie follows from the manifest, so nothing else is
+ * looked at. What is taken is held against its digest.
+ */
+import { hash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { addAbortSignal, type Transform } from 'node:stream'
+import { throwIfAborted } from '../errors.ts'
+import type { Entry } from '../tree/manifest.ts'
+import type { Bundle } from './bundle.ts'
+import { formats } from './index.ts'
+import { BLOCK, headerSize } from './tar.ts'
+
+/** More than this is read as it comes, and not held. */
+const MAX_BYTES = 64 * 1024 * 1024
+
+interface Place {
+  readonly path: string
+  readonly sha256: string
+  /** In the tar, bytes. */
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * Content of the files that are wanted, by path. Undefined where they cannot be had like this: they are much, the format holds each by
+ * itself, or the archive is not as it should be, which a reader of all of it tells better.
+ */
+export async function pickFiles(
+  bundle: Bundle,
+  isWanted: (entry: Entry) => boolean,
+  signal: AbortSignal,
+): Promise<Map<string, readonly Buffer[]> | undefined> {
+  const decoder = formats.find(({ name }) => name === bundle.format)?.decoder
+  const places = placesIn(bundle, isWanted)
+  if (!decoder || places.reduce((sum, { start, end }) => sum + end - start, 0) > MAX_BYTES) return undefined
+  const found = await read(bundle.archive, decoder(), places, signal)
+  const isWhole = (place: Place): boolean =>
+    hash('sha256', Buffer.concat(found.get(place.path) ?? []), 'hex') === place.sha256
+  return places.every(isWhole) ? found : undefined
+}
+
+function placesIn({ manifest: { name, version, entries } }: Bundle, isWanted: (entry: Entry) => boolean): Place[] {
+  const root = `${name}-${version}/`
+  const places: Place[] = []
+  let at = headerSize({ path: root })
+  for (const entry of entries) {
+    const path = `${root}${entry.path}${entry.type === 'dir' ? '/' : ''}`
+    at += headerSize({ path, target: entry.type === 'link' ? entry.target : undefined })
+    if (entry.type !== 'file') continue
+    const { sha256, size } = entry
+    if (isWanted(entry)) places.push({ path: entry.path, sha256, start: at, end: at + size })
+    at += Math.ceil(size / BLOCK) * BLOCK
+  }
+  return places
+}
+
+/** What lies at the places, as far as there is something. Stops behind the last of them. */
+async function read(
+  file: string,
+  decode: Transform,
+  places: readonly Place[],
+  signal: AbortSignal,
+): Promise<Map<string, Buffer[]>> {
+  const found = new Map<string, Buffer[]>(places.map(({ path }) => [path, []]))
+  const source = createReadStream(file, { highWaterMark: 1024 * 1024 })
+  source.on('error', (error) => decode.destroy(error))
+  let at = 0
+  let next = 0
+  try {
+    for await (const chunk of addAbortSignal(signal, source.pipe(decode)) as AsyncIterable<Buffer>) {
+      const end = at + chunk.length
+      for (let place = places[next]; place && place.start < end; place = places[next]) {
+        const piece = chunk.subarray(Math.max(0, place.start - at), place.end - at)
+        if (piece.length > 0) found.get(place.path)?.push(piece)
+        if (place.end > end) break
+        next += 1
+      }
+      at = end
+      if (next === places.length) break
+    }
+  } catch {
+    // Whoever reads all of it says what is wrong with it.
+    throwIfAborted(signal)
+  } finally {
+    source.destroy()
+  }
+  return found
+}

@@ -1,0 +1,30 @@
+# How a tree that came is held against its lists, which were held against their digests. It stands before stage.sh, and works in the tree.
+
+# Every file by its digest, on all processors, each with a part of the list; with fewer files than those the first have one each, and the
+# others none. What was checked is counted: a program that was ended has checked nothing.
+check_files() {
+  processors=$(nproc 2>/dev/null) || processors=1
+  complaint=$(
+    {
+      each=$(((files + processors - 1) / processors))
+      from=1
+      while [ "$from" -le "$files" ]; do
+        tail -n "+$from" ../sums | head -n "$each" | sha256sum -c 2>&1 &
+        from=$((from + each))
+      done
+      wait
+    } | awk -v files="$files" '/: OK$/ { good++; next } said < 3 { said++; print }
+      END { if (!said && good != files) print good + 0 " of " files " files could be checked" }'
+  )
+  [ -z "$complaint" ] || abandon damaged "$complaint"
+}
+
+# All at once, where readlink takes many; else, and to find out which, one by one.
+check_links() {
+  [ -s ../links ] || return 0
+  awk 'NR % 2' ../links | tr '\n' '\0' | xargs -0 readlink -- 2>/dev/null >../targets
+  if awk 'NR % 2 == 0' ../links | cmp -s - ../targets; then return 0; fi
+  while IFS= read -r path && IFS= read -r target; do
+    [ "$(readlink "./$path")" = "$target" ] || abandon damaged "link \"$path\" is not what was sent"
+  done <../links
+}

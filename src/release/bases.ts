@@ -1,0 +1,103 @@
+/**
+ * Which releases of a host a new one can be put together from: those whose manifests are known here. A manifest is named by its digest,
+ * which the host's record carries, so one that was seen before need not be asked for again.
+ */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cacheFolder } from '../cache-folder.ts'
+import { digestOf } from '../formats/check-lists.ts'
+import { lackingBytes, type Base } from '../formats/delta.ts'
+import type { HostSession, HostState, ReleaseRecord } from '../host/session.ts'
+import { canonicalManifest, parseManifest, type Manifest } from '../tree/manifest.ts'
+import { liveRecord } from './observe.ts'
+import { newestFirst } from './retention.ts'
+
+/** Each is compared with the bundle; a file is seldom found in the fourth that the first three did not have. */
+const MAX_BASES = 3
+
+/** Where less than this is lacking, it is sent sooner than another manifest is read. */
+const WORTH_ANOTHER_BYTES = 4 * 1024 * 1024
+
+/** The live release first, then the newest, until little of the target is lacking. What cannot be read is left out: then more is sent. */
+export async function basesOn(
+  target: Pick<Manifest, 'entries'>,
+  state: HostState,
+  { session, signal }: { readonly session: HostSession; readonly signal: AbortSignal },
+): Promise<Base[]> {
+  const live = liveRecord(state)
+  const others = state.releases.filter((r) => r.version !== live?.version).toSorted(newestFirst)
+  const bases: Base[] = []
+  for (const record of [...(live ? [live] : []), ...others]) {
+    if (bases.length === MAX_BASES || (bases.length > 0 && lackingBytes(target, bases) < WORTH_ANOTHER_BYTES)) break
+    const { version, digest, shared } = record
+    // One is worth asking for; more only when that costs nothing.
+    const manifest = await (bases.length === 0 ? manifestOf(record, session, signal) : seenManifest(digest))
+    if (manifest) bases.push({ version, digest, shared, manifest })
+  }
+  return bases
+}
+
+/** Manifest of a release on a host, as its digest vouches for it: seen before, else asked for. Undefined when it cannot be had. */
+export async function manifestOf(
+  record: ReleaseRecord,
+  session: HostSession,
+  signal: AbortSignal,
+): Promise<Manifest | undefined> {
+  return (await seenManifest(record.digest)) ?? askedManifest(record, session, signal)
+}
+
+/** Read once for all hosts of a run, however many ask at once; a digest never means another manifest. */
+const seen = new Map<string, Promise<Manifest | undefined>>()
+
+/** Keeps a manifest for later runs. Best effort: without it the next run asks the host. */
+export async function keepManifest(manifest: Manifest, digest: string): Promise<void> {
+  seen.set(digest, Promise.resolve(manifest))
+  const file = fileOf(digest)
+  try {
+    await mkdir(join(file, '..'), { recursive: true })
+    await writeFile(`${file}.${process.pid}`, canonicalManifest(manifest))
+    await rename(`${file}.${process.pid}`, file)
+  } catch {
+    // A read-only home is no reason to fail.
+  }
+}
+
+/** Of a release that was seen before, here. */
+export async function seenManifest(digest: string): Promise<Manifest | undefined> {
+  const known = seen.get(digest)
+  if (known) return known
+  const reading = readSeen(digest)
+  seen.set(digest, reading)
+  const manifest = await reading
+  if (!manifest && seen.get(digest) === reading) seen.delete(digest)
+  return manifest
+}
+
+async function readSeen(digest: string): Promise<Manifest | undefined> {
+  const text = await readFile(fileOf(digest), 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : ofDigest(text, digest)
+}
+
+async function askedManifest(
+  { version, digest }: ReleaseRecord,
+  session: HostSession,
+  signal: AbortSignal,
+): Promise<Manifest | undefined> {
+  const text = await session.manifest(version, { signal }).catch(() => undefined)
+  const manifest = text === undefined ? undefined : ofDigest(text, digest)
+  if (manifest) await keepManifest(manifest, digest)
+  return manifest
+}
+
+function ofDigest(text: string, digest: string): Manifest | undefined {
+  try {
+    // Its text is the canonical one, or it is not what the digest stands for.
+    return digestOf(text) === digest ? parseManifest(text) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function fileOf(digest: string): string {
+  return join(cacheFolder(), 'manifests', `${digest}.json`)
+}
