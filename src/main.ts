@@ -38,8 +38,19 @@ export interface Start {
 export async function main(start: Start = { argv: () => Promise.resolve(process.argv.slice(2)) }): Promise<void> {
   quietWhenReaderLeft()
   const code = await run(start)
-  // A connection or an agent that lingers must not keep the command from ending.
-  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+  process.stdout.write('', () => process.stderr.write('', () => leave(code)))
+}
+
+/** How long what lingers (a connection, an agent) may keep the command from ending. */
+const LINGER_MS = 100
+
+/**
+ * Ends when nothing is left to do. `process.exit` would be sooner, and may wait for ever: it stops this thread, then joins the one that
+ * compiles, which may be waiting for this one to collect garbage (nodejs/node#54918). After a moment of idleness nothing is compiled any more.
+ */
+function leave(code: number): void {
+  process.exitCode = code
+  setTimeout(() => process.exit(), LINGER_MS).unref()
 }
 
 async function run(start: Start): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * Two round trips of a login that the library makes and that ssh need not make. Both ways reach into the library's inside, which is no part of
- * what it documents: where it has another one, nothing changes.
+ * Round trips that the library makes and that ssh need not make: two of a login, and one of the end. All reach into the library's inside, which
+ * is no part of what it documents: where it has another one, nothing changes.
  */
 import type { Client, ParsedKey } from 'ssh2'
 
@@ -8,6 +8,7 @@ interface Inside {
   readonly _protocol?: Protocol
   /** What the server calls itself, once it said so. */
   readonly _remoteVer?: unknown
+  readonly _sock?: { unref?: () => void }
 }
 interface Protocol {
   authPK?: AuthPublicKey
@@ -75,4 +76,9 @@ export function loginAtOnce(client: Client): void {
       begin(name)
     }
   }
+}
+
+/** The end of a connection is said and not waited for: ship may leave before the server has answered it. */
+export function letGo(client: Client): void {
+  ;(client as unknown as Inside)['_sock']?.unref?.()
 }

@@ -9,6 +9,7 @@ import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
 import { tooManyFiles } from '../open-files.ts'
 import { loginAtOnce, signAtOnce } from './at-once.ts'
 import { describeAgent, type Identities } from './keys.ts'
+import { openAtOnce } from './open-at-once.ts'
 import type { SshOptions } from './options.ts'
 
 export interface Verifier {
@@ -24,6 +25,8 @@ export interface ConnectRequest {
   readonly identities: Identities
   /** A connection through a jump host, instead of TCP. */
   readonly through?: Duplex | undefined
+  /** How many channels for commands to open together with the login; more can be opened at any time. Default 0. */
+  readonly sessions?: number
   readonly signal: AbortSignal
 }
 
@@ -47,7 +50,7 @@ export async function connectSsh(request: ConnectRequest): Promise<Client> {
   }
 }
 
-function connectOnce({ options, verifier, identities, through, signal }: ConnectRequest): Promise<Client> {
+function connectOnce({ options, verifier, identities, through, sessions = 0, signal }: ConnectRequest): Promise<Client> {
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client()
     let refused: ShipError | undefined
@@ -88,6 +91,7 @@ function connectOnce({ options, verifier, identities, through, signal }: Connect
       },
       authHandler: offers(options, identities),
     })
+    if (sessions > 0) openAtOnce(client, sessions)
     signAtOnce(client)
     // What an agent holds has to be asked for first: there is nothing to send at once.
     if (identities.agent === undefined) loginAtOnce(client)

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { Client } from 'ssh2'
 import { messageOf, ShipError } from '../errors.ts'
+import { letGo } from './at-once.ts'
 import { jumpTarget, resolveOptions, type SshOptions, type Target } from './options.ts'
 import { hostVerifier } from './verify.ts'
 
@@ -15,18 +16,24 @@ export interface Connection {
 /** More hops than this are a loop in ~/.ssh/config. */
 const MAX_JUMPS = 8
 
-/** Connects. `pins` are the host's keys from the configuration. Rejects with reason `unreachable`, `auth` or `host-key`. */
-export async function reach(target: Target, pins: readonly string[], signal: AbortSignal): Promise<Connection> {
-  return hop(target, { pins, signal, depth: 0 })
+export interface ReachOptions {
+  /** The host's keys from the configuration. */
+  readonly pins: readonly string[]
+  /** How many commands will be started at once: their channels are opened together with the login. */
+  readonly sessions: number
+  readonly signal: AbortSignal
 }
 
-interface HopContext {
-  readonly pins: readonly string[]
-  readonly signal: AbortSignal
+/** Connects. Rejects with reason `unreachable`, `auth` or `host-key`. */
+export async function reach(target: Target, options: ReachOptions): Promise<Connection> {
+  return hop(target, { ...options, depth: 0 })
+}
+
+interface HopContext extends ReachOptions {
   readonly depth: number
 }
 
-async function hop(target: Target, { pins, signal, depth }: HopContext): Promise<Connection> {
+async function hop(target: Target, { pins, sessions, signal, depth }: HopContext): Promise<Connection> {
   if (depth > MAX_JUMPS) throw new ShipError('config', `the jump hosts of "${target.address}" lead in a circle`)
   const { env } = process
   // The library takes its time to load, and has it while the ssh program answers.
@@ -39,9 +46,10 @@ async function hop(target: Target, { pins, signal, depth }: HopContext): Promise
   const before = await jumpChain(options.jumps, target, { signal, depth })
   try {
     const through = before ? await dialThrough(before, options) : undefined
-    const client = await connectSsh({ options, verifier, identities, through, signal })
+    const client = await connectSsh({ options, verifier, identities, through, sessions, signal })
     const close = (): void => {
       client.end()
+      letGo(client)
       before?.close()
     }
     return { client, options, close }
@@ -55,13 +63,13 @@ async function hop(target: Target, { pins, signal, depth }: HopContext): Promise
 async function jumpChain(
   jumps: readonly string[],
   target: Target,
-  { signal, depth }: Omit<HopContext, 'pins'>,
+  { signal, depth }: Pick<HopContext, 'signal' | 'depth'>,
 ): Promise<Connection | undefined> {
   const last = jumps.at(-1)
   if (last === undefined) return undefined
   const rest = jumps.slice(0, -1).join(',')
   const jump = { ...jumpTarget(last, target), ...(rest === '' ? {} : { proxyJump: rest }) }
-  return hop(jump, { pins: [], signal, depth: depth + 1 })
+  return hop(jump, { pins: [], sessions: 0, signal, depth: depth + 1 })
 }
 
 async function dialThrough({ client, options: jump }: Connection, { hostname, port }: SshOptions): Promise<Duplex> {

@@ -13,7 +13,7 @@ export interface SpareShells {
 }
 
 /** So many calls come at once or closely after each other: a new shell takes two round trips to be there. */
-const COUNT = 3
+export const SPARE_SHELLS = 3
 /** `read` takes a byte at a time from a pipe, which pays for scripts and not for long lists. */
 const MAX_LINE = 65_536
 
@@ -45,7 +45,7 @@ export function spareShells(client: Client): SpareShells {
       channel.on('error', gone)
     })
   }
-  for (let count = 0; count < COUNT; count++) open()
+  for (let count = 0; count < SPARE_SHELLS; count++) open()
   return {
     run(script) {
       const line = lineOf(script)

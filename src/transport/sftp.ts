@@ -11,7 +11,7 @@ import type { RunResult } from '../runner.ts'
 import type { Script } from '../shell.ts'
 import { askedOf } from '../ssh/command.ts'
 import { dial, reach } from '../ssh/reach.ts'
-import { mayHaveSpares, spareShells, type SpareShells } from '../ssh/spare-shells.ts'
+import { mayHaveSpares, SPARE_SHELLS, spareShells, type SpareShells } from '../ssh/spare-shells.ts'
 import type { OpenOptions } from './index.ts'
 import { readByShell } from './read.ts'
 import type { ExecOptions, FileChannel, Host, Transport } from './transport.ts'
@@ -24,7 +24,8 @@ const MAX_TRIES = 20
 const AGAIN_MS = 150
 
 export async function sftpTransport(host: Host, { signal, busy }: OpenOptions): Promise<Transport> {
-  const connection = await reach(host, host.hostKey ?? [], signal)
+  const sessions = busy === true ? 1 + SPARE_SHELLS : 1
+  const connection = await reach(host, { pins: host.hostKey ?? [], sessions, signal })
   const { client } = connection
   // They are opened beside the first script, so that it does not wait for them.
   let spares: SpareShells | undefined
