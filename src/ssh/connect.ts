@@ -50,7 +50,14 @@ export async function connectSsh(request: ConnectRequest): Promise<Client> {
   }
 }
 
-function connectOnce({ options, verifier, identities, through, sessions = 0, signal }: ConnectRequest): Promise<Client> {
+function connectOnce({
+  options,
+  verifier,
+  identities,
+  through,
+  sessions = 0,
+  signal,
+}: ConnectRequest): Promise<Client> {
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client()
     let refused: ShipError | undefined
@@ -91,11 +98,17 @@ function connectOnce({ options, verifier, identities, through, sessions = 0, sig
       },
       authHandler: offers(options, identities),
     })
-    if (sessions > 0) openAtOnce(client, sessions)
+    // Behind a key that is one of several, the server would note in its log what it could not take.
+    if (sessions > 0 && isOnlyOne(identities)) openAtOnce(client, sessions)
     signAtOnce(client)
     // What an agent holds has to be asked for first: there is nothing to send at once.
     if (identities.agent === undefined) loginAtOnce(client)
   })
+}
+
+/** An agent counts as one: what it signs, the server has asked for. */
+function isOnlyOne({ agent, keys }: Identities): boolean {
+  return keys.length + (agent === undefined ? 0 : 1) === 1
 }
 
 type AuthHandler = NonNullable<ConnectConfig['authHandler']>

@@ -4,10 +4,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import ssh2, { type Connection, type ServerConfig } from 'ssh2'
+import ssh2, { type Client, type Connection, type ParsedKey, type ServerConfig } from 'ssh2'
 import { afterAll, afterEach, expect, it } from 'vitest'
+import { signAtOnce } from '../../src/ssh/at-once.ts'
 import { connectSsh } from '../../src/ssh/connect.ts'
 import { parseKey } from '../../src/ssh/keys.ts'
+import { openAtOnce } from '../../src/ssh/open-at-once.ts'
 import { SIGNAL } from '../support/bundle.ts'
 import { generateKey } from '../support/keys.ts'
 
@@ -66,9 +68,13 @@ async function serve(ident: string): Promise<{ readonly port: number; readonly s
 }
 
 async function login(port: number, kind: (typeof KEYS)[number]): Promise<void> {
-  const key = parseKey(newKey(kind), undefined)
-  if (typeof key === 'string') throw new Error(key)
-  const client = await connectSsh({
+  const client = await connect(port, [kind])
+  client.end()
+}
+
+/** A connection whose login shows new keys of these kinds. */
+function connect(port: number, kinds: readonly (typeof KEYS)[number][], sessions = 0): Promise<Client> {
+  return connectSsh({
     options: {
       hostname: '127.0.0.1',
       port,
@@ -82,10 +88,16 @@ async function login(port: number, kind: (typeof KEYS)[number]): Promise<void> {
       connectTimeoutMs: 20_000,
     },
     verifier: { verify: () => undefined, keyTypes: [] },
-    identities: { agent: undefined, keys: [{ title: kind, key }], problems: [] },
+    identities: { agent: undefined, keys: kinds.map((title) => ({ title, key: keyOf(title) })), problems: [] },
+    sessions,
     signal: SIGNAL,
   })
-  client.end()
+}
+
+function keyOf(kind: (typeof KEYS)[number]): ParsedKey {
+  const key = parseKey(newKey(kind), undefined)
+  if (typeof key === 'string') throw new Error(key)
+  return key
 }
 
 it('OpenSSH is shown the key before it has answered, which saves a round trip; an rsa key signs in the new way', async () => {
@@ -99,3 +111,125 @@ it('another server is waited for', async () => {
   await login(port, 'ed25519')
   expect(shown).toEqual(['later', 'ssh-ed25519'])
 })
+
+interface Opened {
+  readonly port: number
+  /** What came in, in its order; a login is answered when a channel was asked for, or after a while. */
+  readonly came: string[]
+}
+
+/** Takes a key of this kind, and answers commands with themselves. */
+async function serveChannels(ident: string, taken = 'ssh-ed25519'): Promise<Opened> {
+  const came: string[] = []
+  const server = new ssh2.Server({ hostKeys: [newKey('ed25519')], ident }, (connection) => {
+    const handlers = (connection as unknown as { _protocol: { _handlers: Record<string, Handler> } })['_protocol'][
+      '_handlers'
+    ]
+    const { CHANNEL_OPEN: open } = handlers
+    let answer = (): void => undefined
+    const held: (() => void)[] = []
+    let isIn = false
+    handlers['CHANNEL_OPEN'] = (...said) => {
+      came.push('channel')
+      // As OpenSSH, which has read the login by then: what comes behind one that is refused is not taken.
+      if (isIn) open?.(...said)
+      else held.push(() => isIn && open?.(...said))
+      answer()
+    }
+    connection.on('error', () => undefined)
+    connection.on('authentication', (context) => {
+      if (context.method !== 'publickey') return context.reject()
+      came.push(context.signature ? `login ${context.key.algo}` : 'question')
+      if (!context.signature) return context.accept()
+      const late = setTimeout(() => answer(), 1000)
+      answer = () => {
+        answer = () => undefined
+        clearTimeout(late)
+        isIn = context.key.algo === taken
+        if (isIn) context.accept()
+        else context.reject()
+        came.push(isIn ? 'welcome' : 'refused')
+        // Behind its answer.
+        setImmediate(() => held.splice(0).forEach((go) => go()))
+      }
+    })
+    connection.on('session', (accept) => {
+      accept().on('exec', (take, _reject, { command }) => {
+        const channel = take()
+        channel.write(`${command} done`)
+        channel.exit(0)
+        channel.end()
+      })
+    })
+  })
+  closing.push(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { port: (server.address() as AddressInfo).port, came }
+}
+
+/** What a command answers, on each of so many channels. */
+async function answers(client: Client, count: number): Promise<string[]> {
+  const answered = Array.from({ length: count }, (_, n) => {
+    return new Promise<string>((resolve, reject) => {
+      client.exec(`command ${n}`, (error, channel) => {
+        if (error) return reject(error)
+        let text = ''
+        channel.on('data', (chunk: Buffer) => (text += chunk.toString()))
+        channel.on('close', () => resolve(text))
+        return channel.end()
+      })
+    })
+  })
+  return Promise.all(answered)
+}
+
+const ANSWERS = ['command 0 done', 'command 1 done', 'command 2 done']
+
+it('OpenSSH is asked for channels before it has answered the login, and each command gets one', async () => {
+  const { port, came } = await serveChannels('OpenSSH_9.6')
+  const client = await connect(port, ['ed25519'], 2)
+  expect(await answers(client, 3)).toEqual(ANSWERS)
+  client.end()
+  expect(came).toEqual(['login ssh-ed25519', 'channel', 'welcome', 'channel', 'channel'])
+})
+
+it('another server is asked for channels when it has answered', async () => {
+  const { port, came } = await serveChannels('Teleport')
+  const client = await connect(port, ['ed25519'], 2)
+  expect(await answers(client, 3)).toEqual(ANSWERS)
+  client.end()
+  expect(came.slice(-4)).toEqual(['welcome', 'channel', 'channel', 'channel'])
+})
+
+it('behind one of several keys no channel is asked for', async () => {
+  const { port, came } = await serveChannels('OpenSSH_9.6')
+  const client = await connect(port, ['ecdsa', 'ed25519'], 1)
+  expect(await answers(client, 3)).toEqual(ANSWERS)
+  client.end()
+  const welcome = ['refused', 'login ssh-ed25519', 'welcome', 'channel', 'channel', 'channel']
+  expect(came).toEqual(['login ecdsa-sha2-nistp256', ...welcome])
+})
+
+it('channels that were asked for behind a login that is refused are asked for again, once', async () => {
+  const { port, came } = await serveChannels('OpenSSH_9.6')
+  const client = new ssh2.Client()
+  const keys = (['ecdsa', 'ed25519'] as const).map((kind) => ({
+    type: 'publickey' as const,
+    username: 'ada',
+    key: keyOf(kind),
+  }))
+  client.connect({
+    host: '127.0.0.1',
+    port,
+    username: 'ada',
+    authHandler: (_left, _partial, next) => next(keys.shift() ?? 'none'),
+  })
+  openAtOnce(client, 1)
+  signAtOnce(client)
+  await once(client, 'ready')
+  expect(await answers(client, 3)).toEqual(ANSWERS)
+  client.end()
+  const welcome = ['refused', 'login ssh-ed25519', 'welcome', 'channel', 'channel', 'channel']
+  expect(came).toEqual(['login ecdsa-sha2-nistp256', 'channel', ...welcome])
+}, 20_000)

@@ -172,6 +172,22 @@ describeOverSsh('keys', () => {
     }
   })
 
+  it('a key that is refused does not harm the next one, nor the commands of that connection', async () => {
+    const { file } = generateKey(join(fleet.dir, 'of-another-machine'))
+    sshConfig('two keys', `${without()}  IdentityFile ${file}\n  IdentityFile ${fleet.keyFile}\n`)
+    const before = first.sshd.log().length
+    const transport = await openTransport(host(), { signal: SIGNAL, busy: true })
+    const echoes = Array.from({ length: 6 }, async (_, n) => {
+      const script = { name: 'test', text: 'echo "$1 here"', args: [String(n)] }
+      return (await transport.exec(script, { signal: SIGNAL })).stdout
+    })
+    expect(await Promise.all(echoes)).toEqual([0, 1, 2, 3, 4, 5].map((n) => `${n} here\n`))
+    await transport.close()
+    await expect.poll(() => first.sshd.log().slice(before)).toContain('Accepted publickey')
+    // Channels that are asked for behind a login that is refused are a line in the log each.
+    expect(first.sshd.log().slice(before)).not.toContain('dispatch_protocol_error')
+  })
+
   it('an agent is asked; one that is gone is told', async () => {
     sshConfig('agent', `${without()}  IdentityFile /nowhere\n`)
     const socket = join(fleet.dir, 'agent.sock')

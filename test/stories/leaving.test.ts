@@ -26,7 +26,7 @@ describeOverSsh('a run', () => {
       ['release', 0],
       ['status', 0],
       ['history', 0],
-      ['rollback', 3],
+      ['rollback', 9],
       ['verify -e production', 0],
       ['releese', 2],
     ] as const) {
