@@ -31,12 +31,18 @@ describeOverSsh('a run', () => {
       ['releese', 2],
     ] as const) {
       const { code, stderr } = await place.ship(args, { env: TRACED })
-      expect({ args, code, stderr }).toEqual({ args, code: wanted, stderr: expect.not.stringContaining(EXITED) as string })
+      expect({ args, code, stderr }).toEqual({
+        args,
+        code: wanted,
+        stderr: expect.not.stringContaining(EXITED) as string,
+      })
     }
   })
 
   it('that was made to leave at once tells so under --trace-exit', async () => {
-    const { stderr } = await ship(['--version'], { env: { NODE_OPTIONS: '--trace-exit --import=data:text/javascript,process.exit(0)' } })
+    const { stderr } = await ship(['--version'], {
+      env: { NODE_OPTIONS: '--trace-exit --import=data:text/javascript,process.exit(0)' },
+    })
     expect(stderr).toContain(EXITED)
   })
 })
