@@ -42,7 +42,7 @@ export async function main(start: Start = { argv: () => Promise.resolve(process.
 }
 
 /** How long what lingers (a connection, an agent) may keep the command from ending. */
-const LINGER_MS = 500
+const LINGER_MS = 1000
 
 /**
  * Ends when nothing is left to do. `process.exit` would be sooner, and may wait for ever: it stops this thread, then joins the one that

@@ -62,8 +62,10 @@ async function planDeb(
   const { project, projectDir: dir, version, epoch } = request
   const { maintainer = origin.author, revision, keepMetadata, epoch: debEpoch } = project.config.deb
   if (maintainer === undefined) {
+    const isDescribed = (settings.description ?? origin.description) !== undefined
+    const more = isDescribed ? '' : ', description: "what it is, in one line"'
     throw new ShipError('config', 'deb.maintainer is missing: a package names who keeps it', {
-      next: ['write deb: { maintainer: "Name <mail@host.example>" }'],
+      next: [`write deb: { maintainer: "Name <mail@host.example>"${more} }`],
     })
   }
   const { homepage = origin.homepage, license = origin.license } = settings

@@ -10,13 +10,15 @@ export interface Choice {
 }
 
 /** Values that a project or its hosts know. */
-export type Asked = 'environment' | 'host' | 'role' | 'built' | 'released' | 'task'
+export type Asked = 'environment' | 'host' | 'role' | 'built' | 'released' | 'verified' | 'task'
 
 export interface Completion {
   /** What the choices must begin with. */
   readonly word: string
   /** Stands before each of them in the answer: `--environment=`. */
   readonly prefix: string
+  /** So many characters of each are left out of the answer: the shell has them already. */
+  readonly cut: number
   readonly choices: readonly Choice[]
   readonly asked: Asked | undefined
   /** `-e`, `-c` and `--cwd` as they were typed. */
@@ -53,7 +55,7 @@ const ARGUMENTS: Readonly<Record<string, Asked | readonly string[]>> = {
   check: 'built',
   diff: 'built',
   release: 'built',
-  rollback: 'released',
+  rollback: 'verified',
   pin: 'released',
   unpin: 'released',
   run: 'task',
@@ -66,8 +68,14 @@ interface Flag extends Choice {
   readonly takesValue: boolean
 }
 
-/** `words` are what stands behind "ship", the unfinished one last; bash splits `--name=value` into three. */
+/** `words` are what stands behind "ship", the unfinished one last; bash splits `--name=value` and `db:migrate` into three. */
 export function complete(words: readonly string[], commands: readonly Command[]): Completion {
+  const found = completed(words, commands)
+  const isSplit = words.slice(-2).includes(':')
+  return { ...found, cut: isSplit ? found.word.lastIndexOf(':') + 1 : 0 }
+}
+
+function completed(words: readonly string[], commands: readonly Command[]): Omit<Completion, 'cut'> {
   const typed = joined(words)
   const current = typed.at(-1) ?? ''
   const before = typed.slice(0, -1)
@@ -101,7 +109,8 @@ function joined(words: readonly string[]): readonly string[] {
   const all: string[] = []
   for (const [i, word] of words.entries()) {
     const last = all.at(-1)
-    const isPart = last !== undefined && (word === '=' || words[i - 1] === '=') && last.startsWith('--')
+    const isOf = (sign: string): boolean => word === sign || words[i - 1] === sign
+    const isPart = last !== undefined && ((isOf('=') && last.startsWith('--')) || isOf(':'))
     if (isPart) all[all.length - 1] = `${last}${word}`
     else all.push(word)
   }

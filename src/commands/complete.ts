@@ -16,7 +16,8 @@ export const run: RunCommand = async (input, context) => {
   const choices = [...found.choices, ...asked].filter(({ value }) => value.startsWith(found.word))
   return {
     data: { choices },
-    text: () => choices.map(({ value, about }) => `${found.prefix}${value}\t${about.replaceAll(/\s+/g, ' ')}`),
+    text: () =>
+      choices.map(({ value, about }) => `${found.prefix}${value.slice(found.cut)}\t${about.replaceAll(/\s+/g, ' ')}`),
   }
 }
 
@@ -31,7 +32,10 @@ async function askedFor(
   if (asked === 'task') return plain(Object.keys(project.config.tasks), 'task')
   if (asked === 'built') return builtVersions(project)
   const name = environment ?? context.environment
-  if (asked === 'released') return releasedVersions(project, name)
+  if (asked === 'released' || asked === 'verified') {
+    const versions = await releasedVersions(project, name)
+    return asked === 'released' ? versions : versions.filter(({ about }) => about === 'verified')
+  }
   const { hosts } = await environmentOf(project, { name })
   if (asked === 'role') return plain([...new Set(hosts.flatMap(({ roles }) => roles))], 'role')
   return hosts.map((host) => ({ value: host.name, about: host.roles.join(', ') }))

@@ -48,7 +48,7 @@ export const run: RunCommand = async (input, context) => {
 }
 
 async function shownKeys(hosts: readonly Host[], { io }: Context): Promise<Judged[]> {
-  const results = await stepOnHosts(io, 'host key', hosts, async (host) => {
+  const results = await stepOnHosts(io, 'scan', hosts, async (host) => {
     const shown = await scanHostKey(host, io.signal)
     const file = shown.files[0] ?? join(homedir(), '.ssh/known_hosts')
     return { value: { shown, file, standing: await standingOf(shown) }, note: shown.fingerprint }

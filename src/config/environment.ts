@@ -1,4 +1,6 @@
 /** Config + the name of an environment -> what a release needs: defaults merged, hosts expanded, one or some of them chosen. */
+import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { parseRelPath, type AppName } from '../names.ts'
 import type { Host } from '../transport/transport.ts'
@@ -143,7 +145,15 @@ function defaultsOf(project: Project, merged: EnvironmentConfig): HostDefaults {
 async function hostsOf(project: Project, name: string): Promise<Host[]> {
   const merged = mergedOf(project, name)
   if (!merged.hosts) throw new TypeError(`no environment "${name}" with hosts`)
-  return expandHosts(merged.hosts, defaultsOf(project, merged))
+  const defaults = defaultsOf(project, merged)
+  try {
+    return await expandHosts(merged.hosts, defaults)
+  } catch (error) {
+    if (!(error instanceof ShipError) || error.reason !== 'config') throw error
+    const { placed } = await import('./explain.ts')
+    const source = { file: basename(project.file), text: readFileSync(project.file, 'utf8') }
+    throw placed(error, source, ['environments', name])
+  }
 }
 
 async function relayOf(

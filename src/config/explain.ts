@@ -14,6 +14,7 @@ export interface Source {
 type Issue = z.core.$ZodIssue
 type Schema = z.core.$ZodType
 
+const MEND = 'mend the configuration; ship schema prints what is allowed'
 /** More are no help. */
 const MOST_KEYS = 20
 
@@ -25,19 +26,31 @@ interface Problem {
 /** One error for all issues of a parse; `schema` names the keys that would have been right. */
 export function explain(issues: readonly Issue[], schema: Schema, source: Source): ShipError {
   const problems = issues.flatMap((issue) => problemsOf(issue, schema, []))
-  const lines = problems.map((problem) => {
-    const place = locate(source.file, source.text, problem.path)
-    const where = place ? `${source.file}:${place.line}:${place.column}` : source.file
-    const path = problem.path.length > 0 ? `${escapeControls(pathText(problem.path))}: ` : ''
-    return `${where}  ${path}${problem.message}`
-  })
+  const lines = problems.map((problem) => lineOf(problem, source))
   const [only] = lines
   const message = lines.length === 1 && only !== undefined ? only : `${lines.length} problems in ${source.file}`
   return new ShipError('config', message, {
     details: lines.length === 1 ? [] : lines,
     state: 'nothing was done',
-    next: ['mend the configuration; ship schema prints what is allowed'],
+    next: [MEND],
   })
+}
+
+/** An error of what a key means, with the place of the key. */
+export function placed(error: ShipError, source: Source, path: Problem['path']): ShipError {
+  const { message, details, next, cause } = error
+  return new ShipError('config', lineOf({ path, message }, source), {
+    details,
+    state: 'nothing was done',
+    next: next.length > 0 ? next : [MEND],
+    cause,
+  })
+}
+
+function lineOf({ path, message }: Problem, source: Source): string {
+  const place = locate(source.file, source.text, path)
+  const where = place ? `${source.file}:${place.line}:${place.column}` : source.file
+  return `${where}  ${path.length > 0 ? `${escapeControls(pathText(path))}: ` : ''}${message}`
 }
 
 function problemsOf(issue: Issue, schema: Schema, above: readonly (string | number)[]): Problem[] {

@@ -108,9 +108,10 @@ function splitAddress(text: string, own: Fields): Pick<Fields, 'host' | 'user' |
     })
   const [, user, host = '', port] = match
   if (user !== undefined && !/^[A-Za-z_][A-Za-z0-9._-]*\$?$/.test(user))
-    throw new ShipError('config', `"${user}" is not a user name`)
+    throw new ShipError('config', `"${user}" of "${text}" is not a user name`)
   const number = port === undefined ? undefined : Number(port)
-  if (number !== undefined && (number < 1 || number > 65_535)) throw new ShipError('config', `"${port}" is not a port`)
+  if (number !== undefined && (number < 1 || number > 65_535))
+    throw new ShipError('config', `"${port}" of "${text}" is not a port`)
   return { host, user: own.user ?? user, port: own.port ?? number }
 }
 

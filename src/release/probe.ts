@@ -32,10 +32,14 @@ export interface Reached {
   readonly pools: readonly SeenPools[]
 }
 
+/** Environments whose idle parts were said: hosts are asked for the plan that is shown, and again for the run. */
+const told = new WeakSet<Environment>()
+
 /** Connects and asks hosts and load balancers. So many hosts as the environment allows may be missing; the fleet is without them. */
 export async function reach(environment: Environment, io: Io, options: ReachOptions = {}): Promise<Reached> {
   const mayMiss = allowancesOf(environment).unreachable
-  for (const message of environment.idle ?? []) io.emit({ event: 'warning', message })
+  if (!told.has(environment)) for (const message of environment.idle ?? []) io.emit({ event: 'warning', message })
+  told.add(environment)
   const opened = await openFleet(environment, io, {
     mayMiss,
     busy: options.refuseLocked === true,

@@ -26,10 +26,11 @@ export async function setPinned(environment: Environment, version: Version, pinn
     const record = state.releases.find((r) => r.version === version)
     if (!record || record.pinned === pinned)
       return { value: undefined, note: pinned ? 'was pinned already' : 'was not pinned' }
-    const { problem } = await session.mark([{ ...record, pinned }], line(verb, version, io), lease, {
-      signal: io.signal,
-    })
+    const options = { signal: io.signal }
+    const { problem } = await session.mark([{ ...record, pinned }], undefined, lease, options)
     if (problem !== undefined) throw new ShipError('not-switched', `the mark could not be written: ${problem}`)
+    // The history tells what was done, so it comes when that is done.
+    await session.mark([], line(verb, version, io), lease, options)
     return { value: undefined, note: `${verb}ned` }
   })
 }

@@ -4,8 +4,11 @@
  * implement the packets (its dispatch_protocol_error), and nothing was opened. Like the ways of `at-once.ts`, this reaches into the library's inside.
  */
 import type { Client } from 'ssh2'
-import { MAX_WINDOW, PACKET_SIZE } from 'ssh2/lib/Channel.js'
 import { isOpenSsh } from './at-once.ts'
+
+/** What the library tells a server of each channel, and counts by (MAX_WINDOW and PACKET_SIZE of its lib/Channel.js), bytes. */
+export const WINDOW = 2 * 1024 * 1024
+export const PACKET = 32 * 1024
 
 interface Inside {
   readonly _protocol?: Protocol
@@ -46,7 +49,7 @@ export function openAtOnce(client: Client, count: number): void {
     for (let n = 0; n < count; n++) {
       const channel = channels.add(() => undefined)
       free.set(channel, undefined)
-      session.call(protocol, channel, MAX_WINDOW, PACKET_SIZE)
+      session.call(protocol, channel, WINDOW, PACKET)
     }
   }
   protocol.authPK = (user, key, algorithm, sign) => {

@@ -26,7 +26,7 @@ function checkArchive({ bundle }: Beside, options: ReadOptions): Promise<Check> 
   return checked('archive', async () => {
     if (bundle.format === 'deb') return debVerdict(bundle, await checkDeb(bundle, options))
     await readBundle(bundle, () => Promise.resolve(), options)
-    return { result: 'ok', found: `${basename(archive)} holds all ${manifest.entries.length} entries as listed` }
+    return { result: 'ok', found: `${basename(archive)} holds all ${entries(manifest.entries.length)} as listed` }
   })
 }
 
@@ -35,6 +35,10 @@ function debVerdict({ archive, manifest }: Bundle, { held, others }: DebCheck): 
   const all = manifest.entries.length
   const rest = `and ${others} files of its own`
   const name = basename(archive)
-  if (held === all) return { result: 'ok', found: `${name} holds all ${all} entries as listed, ${rest}` }
-  return { result: 'unchecked', found: `${name} holds ${held} of ${all} entries, each as listed, ${rest}` }
+  if (held === all) return { result: 'ok', found: `${name} holds all ${entries(all)} as listed, ${rest}` }
+  return { result: 'unchecked', found: `${name} holds ${held} of ${entries(all)}, each as listed, ${rest}` }
+}
+
+function entries(count: number): string {
+  return count === 1 ? '1 entry' : `${count} entries`
 }

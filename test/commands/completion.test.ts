@@ -24,7 +24,11 @@ describe('what may stand at the cursor', () => {
 
   it.each([
     [['release', '-e', 'pro'], { asked: 'environment', word: 'pro', prefix: '' }],
-    [['-e', 'production', 'rollback', ''], { asked: 'released', environment: 'production' }],
+    [['-e', 'production', 'rollback', ''], { asked: 'verified', environment: 'production' }],
+    [['-e', 'production', 'pin', ''], { asked: 'released', environment: 'production' }],
+    [['run', 'db:mi'], { asked: 'task', word: 'db:mi', cut: 0 }],
+    [['run', 'db', ':', 'mi'], { asked: 'task', word: 'db:mi', cut: 3 }],
+    [['run', 'db', ':'], { asked: 'task', word: 'db:', cut: 3 }],
     [['release', '--environment=pr'], { asked: 'environment', word: 'pr', prefix: '--environment=' }],
     [['release', '--environment', '=', 'pr'], { asked: 'environment', word: 'pr', prefix: '' }],
     [['release', '--environment', '='], { asked: 'environment', word: '', prefix: '' }],
@@ -46,7 +50,7 @@ describe('in a shell', () => {
     project.configure({
       version: 'package.json',
       environments: { production: { hosts: ['web1.example', 'web2.example'] }, staging: { hosts: ['stage'] } },
-      tasks: { clearCache: { run: 'true' }, cleanUp: { run: 'true' } },
+      tasks: { clearCache: { run: 'true' }, cleanUp: { run: 'true' }, 'db:migrate': { run: 'true' } },
     })
     for (const version of ['1.0.0', '1.1.0']) {
       project.write({ 'package.json': JSON.stringify({ name: 'shop', version }) })
@@ -57,7 +61,10 @@ describe('in a shell', () => {
     writeFileSync(join(bin, 'ship'), `#!/bin/sh\nexec '${NODE}' '${SHIP}' "$@"\n`, { mode: 0o755 })
     symlinkSync('ship', join(bin, 'slipway'))
     env = { PATH: `${bin}:/usr/bin:/bin`, HOME: project.dir, SHIP_CACHE_DIR: join(project.dir, 'cache') }
-    const seen = JSON.stringify([{ version: '0.9.0', state: 'verified' }])
+    const seen = JSON.stringify([
+      { version: '0.9.1', state: 'bad' },
+      { version: '0.9.0', state: 'verified' },
+    ])
     project.write({ 'cache/known/shop@production.json': seen })
     for (const shell of ['bash', 'zsh', 'fish']) {
       project.write({ [`completion.${shell}`]: (await project.ship(['completion', shell])).stdout })
@@ -86,6 +93,10 @@ describe('in a shell', () => {
       ['clearCache', 'cleanUp'],
     ],
     [['rollback', '-e', 'production', '0'], ['0.9.0']],
+    [
+      ['pin', '-e', 'production', '0'],
+      ['0.9.1', '0.9.0'],
+    ],
   ]
 
   it.each(LINES)('bash: ship %j', (words, expected) => {
@@ -95,6 +106,12 @@ describe('in a shell', () => {
         .trim()
         .split('\n'),
     ).toEqual(expected)
+  })
+
+  it('bash takes a word apart at colons, and puts what is found behind the last one', () => {
+    const script = `source completion.bash; COMP_WORDS=(ship run "$@"); COMP_CWORD=$(($# + 1)); _ship; printf '%s\\n' "\${COMPREPLY[@]}"`
+    expect(run(['bash', '-c', script, 'bash', 'db', ':', 'mi'])).toBe('migrate\n')
+    expect(run(['bash', '-c', script, 'bash', 'db', ':'])).toBe('migrate\n')
   })
 
   it.skipIf(!existsSync('/usr/bin/zsh'))('zsh, where it is installed', () => {

@@ -46,6 +46,18 @@ it('a key of a host that is none is told with those that there are', async () =>
   )
 })
 
+it.each<[string, string]>([
+  ['web[1..3', '"web[1..3" is not a host'],
+  ['web[3:1]', 'range "[3:1]" must count up'],
+  ['web1:99999', '"99999" of "web1:99999" is not a port'],
+  ['a b@web1', '"a b" of "a b@web1" is not a user name'],
+  ['-oProxyCommand=x', '"-oProxyCommand=x" is not a name or address of a host'],
+])('a host that is none, %s, is told with the place of its environment', async (host, said) => {
+  const told = await refusal({}, { hosts: [host] })
+  expect(told).toMatch(/^ship\.config\.json:\d+:\d+ {2}environments\.live: /)
+  expect(told).toContain(said)
+})
+
 it('a role that no host has is told with what is for it, once', async () => {
   const { hooks, hosts, idle } = await environment({
     hooks: {

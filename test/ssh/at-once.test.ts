@@ -1,6 +1,7 @@
 /** The order of packets in a login, against a server that answers the first one only when the second one is there. */
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +10,7 @@ import { afterAll, afterEach, expect, it } from 'vitest'
 import { signAtOnce } from '../../src/ssh/at-once.ts'
 import { connectSsh } from '../../src/ssh/connect.ts'
 import { parseKey } from '../../src/ssh/keys.ts'
-import { openAtOnce } from '../../src/ssh/open-at-once.ts'
+import { openAtOnce, PACKET, WINDOW } from '../../src/ssh/open-at-once.ts'
 import { SIGNAL } from '../support/bundle.ts'
 import { generateKey } from '../support/keys.ts'
 
@@ -192,6 +193,11 @@ it('OpenSSH is asked for channels before it has answered the login, and each com
   expect(await answers(client, 3)).toEqual(ANSWERS)
   client.end()
   expect(came).toEqual(['login ssh-ed25519', 'channel', 'welcome', 'channel', 'channel'])
+})
+
+it('such a channel is told as the library tells its own, which counts by that', () => {
+  const inside = createRequire(import.meta.url)('ssh2/lib/Channel.js') as { MAX_WINDOW: number; PACKET_SIZE: number }
+  expect({ WINDOW, PACKET }).toEqual({ WINDOW: inside.MAX_WINDOW, PACKET: inside.PACKET_SIZE })
 })
 
 it('another server is asked for channels when it has answered', async () => {

@@ -131,5 +131,13 @@ describeOverSsh('production', () => {
       const { version } = await runs(place.deployTo[0] ?? '')
       expect(version).toBe('1.0.0')
     })
+
+    it('is warned once, though hosts are asked for the plan and again for the run', async () => {
+      await place.configure({ health: [{ exec: 'true', role: 'web' }] })
+      await place.build('1.0.1')
+      const said = await terminal('release', 'y\n', '[y/N]')
+      expect(said).toContain('1.0.1')
+      expect(said.match(/has the role "web"/g)).toHaveLength(1)
+    })
   })
 })

@@ -163,6 +163,18 @@ describeOverSsh('a full disk', () => {
     await expectCode('rollback', 0)
     expect(await live()).toEqual(['1.0.0', '1.0.0', '1.0.0'])
   })
+
+  it('with room for a lock and no more refuses a pin, and the history knows of none', async () => {
+    await expectCode('release', 0)
+    rmSync(join(disk, '.ship/reserve'), { recursive: true })
+    fill(2 * 4096)
+    const { stderr } = await expectCode('pin 1.0.0', 5)
+    expect(stderr).toMatch(/web2, pin: the mark could not be written: the disk is full/)
+    expect((await expectCode('history --hosts web2', 0)).stdout).not.toContain('pin')
+    rmSync(join(disk, 'filler'))
+    await expectCode('pin 1.0.0', 0)
+    expect((await expectCode('history --hosts web2', 0)).stdout).toContain('pin')
+  })
 })
 
 describeOverSsh('a release that turns out bad', () => {
