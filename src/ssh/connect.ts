@@ -181,6 +181,8 @@ function unreachable(options: SshOptions, error: Error & { code?: string; level?
 
 function isDrop(error: Error & { code?: string }): boolean {
   return (
-    error.code === 'ECONNRESET' || /closed before it was ready|before handshake|Connection lost/i.test(error.message)
+    error.code === 'ECONNRESET' ||
+    error.code === 'EPIPE' ||
+    /closed before it was ready|before handshake|Connection lost/i.test(error.message)
   )
 }

@@ -124,9 +124,14 @@ describeOverSsh('a payload on several channels', () => {
 
   it('goes on after a cut with what came in its order', async () => {
     const { session, lease, root, stage, payload, lanes } = await place(1, 'cut')
+    let isCut = false
     const half = stage({
       freeBytes: ROOM,
-      onProgress: (sent) => void (sent > NOISE.length * 0.75 && fleet.hosts[0]?.sshd.cut()),
+      onProgress: (sent) => {
+        if (isCut || sent <= NOISE.length * 0.75) return
+        isCut = true
+        fleet.hosts[0]?.sshd.cut()
+      },
     })
     await expect(half).rejects.toMatchObject({ reason: 'unreachable' })
     const again = await session.reopen(options)

@@ -17,6 +17,8 @@ kilobytes_of() { [ $# -eq 0 ] || du -sk "$@" 2>/dev/null | awk '{ sum += $1 } EN
 flush() {
   [ -n "$batch" ] || return 0
   holding "$token"
+  # Between the move and the lists nothing ends it, nor what it starts: nobody looks for the lists of a release that is gone.
+  trap '' HUP INT TERM
   complaint=$(cd "$root/releases" && mv $batch "$ship/trash/" 2>&1)
   gone=
   lists=
@@ -29,6 +31,7 @@ flush() {
     fi
   done
   (cd "$ship" && rm -f $lists)
+  trap - HUP INT TERM
   before=$(cd "$ship/trash" && kilobytes_of $gone)
   after=
   complaint=$(cd "$ship/trash" && rm -rf $gone 2>&1) || {
