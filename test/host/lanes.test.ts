@@ -130,7 +130,7 @@ describeOverSsh('a payload on several channels', () => {
       onProgress: (sent) => {
         if (isCut || sent <= NOISE.length * 0.75) return
         isCut = true
-        fleet.hosts[0]?.sshd.cut()
+        void fleet.hosts[0]?.sshd.cut()
       },
     })
     await expect(half).rejects.toMatchObject({ reason: 'unreachable' })
