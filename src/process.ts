@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ShipError, throwIfAborted } from './errors.ts'
+import { firstBytes } from './first-bytes.ts'
 import { tooManyFiles } from './open-files.ts'
 import type { RunOptions, RunResult } from './runner.ts'
 
@@ -30,12 +31,12 @@ export interface LocalOptions extends RunOptions {
  * started; any exit code is a result.
  */
 export async function runLocal(argv: readonly string[], options: LocalOptions): Promise<RunResult> {
-  const { signal, timeoutMs, maxOutputBytes } = options
+  const { signal, timeoutMs, maxOutputBytes = MAX_OUTPUT } = options
   throwIfAborted(signal)
   const started = performance.now()
   const child = start(argv, options)
-  const stdout = keepOutput(maxOutputBytes)
-  const stderr = keepOutput(maxOutputBytes)
+  const stdout = firstBytes(maxOutputBytes)
+  const stderr = firstBytes(maxOutputBytes)
   listen(child.stdout, [(chunk) => stdout.push(chunk), options.onStdout, decoded(options.onOutput)])
   listen(child.stderr, [(chunk) => stderr.push(chunk), options.onStderr, decoded(options.onOutput)])
 
@@ -57,22 +58,6 @@ export async function runLocal(argv: readonly string[], options: LocalOptions): 
   } finally {
     clearTimeout(late)
     signal.removeEventListener('abort', end)
-  }
-}
-
-/** Keeps the first bytes of a stream of output. */
-function keepOutput(maxBytes = MAX_OUTPUT) {
-  const kept: Buffer[] = []
-  let room = maxBytes
-  let dropped = false
-  return {
-    push(chunk: Buffer): void {
-      if (chunk.length > room) dropped = true
-      if (room > 0) kept.push(chunk.subarray(0, room))
-      room = Math.max(0, room - chunk.length)
-    },
-    text: (): string => Buffer.concat(kept).toString('utf8'),
-    truncated: (): boolean => dropped,
   }
 }
 

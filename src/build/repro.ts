@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ShipError } from '../errors.ts'
-import { fileDigest } from '../formats/bundle.ts'
+import { fileDigest } from '../file-digest.ts'
 import { diffManifests } from '../tree/diff.ts'
 import { canonicalManifest, manifestDigest, type Entry, type Manifest, type Tree } from '../tree/manifest.ts'
 import { firstDifference, type FirstDifference } from './first-difference.ts'

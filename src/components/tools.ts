@@ -5,7 +5,7 @@ import { arch, platform, release } from 'node:os'
 import { join } from 'node:path'
 import { ShipError } from '../errors.ts'
 import { runLocal } from '../process.ts'
-import { fileDigest } from '../sources/file-digest.ts'
+import { digestIfThere } from '../file-digest.ts'
 
 /** Programs that are asked another way than by `--version`. */
 const ASKED_BY: Readonly<Record<string, string>> = { go: 'version' }
@@ -33,7 +33,7 @@ async function askVersion(tool: string, signal: AbortSignal): Promise<string> {
   })
   const [line = ''] = `${result.stdout}${result.stderr}`.trim().split('\n')
   if (result.code === 0 && /\d/.test(line)) return line
-  return (await fileDigest(realpathSync(file), 'sha256')) ?? ''
+  return (await digestIfThere(realpathSync(file), 'sha256')) ?? ''
 }
 
 function fileOf(tool: string): string | undefined {

@@ -1,10 +1,9 @@
 /** A bundle: a manifest and an archive that holds exactly what it lists, in its order. */
 import { createHash, hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
+import { fileDigest } from '../file-digest.ts'
 import { readForeign } from '../foreign.ts'
 import { escapeControls } from '../names.ts'
 import { manifestDigest, MAX_MANIFEST_BYTES, parseManifest, type Entry, type Manifest } from '../tree/manifest.ts'
@@ -133,13 +132,6 @@ export async function verifyListed(bundle: Bundle, signal: AbortSignal): Promise
     }
   }
   return archive
-}
-
-/** sha256 of a file, hexadecimal. */
-export async function fileDigest(file: string, signal: AbortSignal): Promise<string> {
-  const sum = createHash('sha256')
-  await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), sum, { signal })
-  return sum.digest('hex')
 }
 
 /**

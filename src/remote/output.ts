@@ -1,4 +1,5 @@
 /** What a program prints, as it comes: kept up to a limit, and told line by line with secrets masked. */
+import { firstBytes } from '../first-bytes.ts'
 import type { CommandOptions } from '../machine.ts'
 import { afterMarker, lineReader, masker } from './lines.ts'
 
@@ -35,7 +36,7 @@ export function programOutput(marker: string, options: ProgramOptions): ProgramO
   const max = options.maxOutputBytes ?? MAX_OUTPUT
   let refusal: { code: string; reason: string } | undefined
   let started = false
-  const kept = { stdout: keep(max), stderr: keep(max) }
+  const kept = { stdout: firstBytes(max), stderr: firstBytes(max) }
   const reader = (stream: 'stdout' | 'stderr') => lineReader((line) => options.onOutput?.(mask(line), stream))
   const lines = { stdout: reader('stdout'), stderr: reader('stderr') }
   const take =
@@ -64,24 +65,11 @@ export function programOutput(marker: string, options: ProgramOptions): ProgramO
     texts: () => ({
       stdout: kept.stdout.text(),
       stderr: kept.stderr.text(),
-      truncated: kept.stdout.dropped() || kept.stderr.dropped(),
+      truncated: kept.stdout.truncated() || kept.stderr.truncated(),
     }),
     end() {
       lines.stdout.end()
       lines.stderr.end()
     },
-  }
-}
-
-function keep(max: number) {
-  const chunks: Buffer[] = []
-  let size = 0
-  return {
-    push(chunk: Buffer): void {
-      if (size < max) chunks.push(chunk.subarray(0, max - size))
-      size += chunk.length
-    },
-    text: (): string => Buffer.concat(chunks).toString('utf8'),
-    dropped: (): boolean => size > max,
   }
 }

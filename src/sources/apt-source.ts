@@ -6,7 +6,7 @@ import { messageOf, ShipError } from '../errors.ts'
 import { runLocal } from '../process.ts'
 import type { Source } from '../recipe.ts'
 import { checkPackageName, openApt, stanzas, withFreshLists } from './apt-archive.ts'
-import { fileDigest } from './file-digest.ts'
+import { digestIfThere } from '../file-digest.ts'
 import type { SourceContext, SourceKind } from './source.ts'
 
 type AptSourceSource = Extract<Source, { aptSource: string }>
@@ -140,7 +140,7 @@ async function sourceFiles(locked: Locked, context: SourceContext): Promise<stri
 
 async function wrongFile(folder: string, files: Locked['files']) {
   for (const { name, sha256 } of files) {
-    const received = (await fileDigest(join(folder, name), 'sha256')) ?? 'nothing'
+    const received = (await digestIfThere(join(folder, name), 'sha256')) ?? 'nothing'
     if (received !== sha256) return { name, sha256, received }
   }
   return undefined

@@ -7,7 +7,7 @@ import { runLocal } from '../process.ts'
 import type { Source } from '../recipe.ts'
 import { checkPackageName, openApt, stanzas, withFreshLists, type Apt } from './apt-archive.ts'
 import { isKept } from './download.ts'
-import { fileDigest } from './file-digest.ts'
+import { digestIfThere } from '../file-digest.ts'
 import type { SourceContext, SourceKind } from './source.ts'
 
 type AptSource = Extract<Source, { apt: readonly string[] }>
@@ -98,7 +98,7 @@ async function packageFile(one: LockedPackage, context: SourceContext): Promise<
     const argv = ['apt-get', 'download', '-q', `${one.name}=${one.version}`]
     await withFreshLists(context, (archive) => archive.run(argv, temp))
     const [name] = await readdir(temp)
-    const received = name === undefined ? 'nothing' : await fileDigest(join(temp, name), 'sha256')
+    const received = name === undefined ? 'nothing' : await digestIfThere(join(temp, name), 'sha256')
     if (name === undefined || received !== one.sha256) {
       throw new ShipError('build', `the Debian package ${one.name} ${one.version} is not what was locked`, {
         details: [`received sha256 ${received}`, `locked   sha256 ${one.sha256}`],

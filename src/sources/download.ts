@@ -9,7 +9,7 @@ import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
 import { escapeControls } from '../names.ts'
 import { publicAddress } from '../public-url.ts'
 import { requestOf } from './address.ts'
-import { fileDigest } from './file-digest.ts'
+import { digestIfThere } from '../file-digest.ts'
 import type { SourceContext } from './source.ts'
 import { isArchive } from './unpack.ts'
 
@@ -57,7 +57,7 @@ export async function download(urls: readonly string[], context: SourceContext, 
 
 /** Whether a kept file is there and whole; one that is not is removed. `digest` is hexadecimal for sha256, base64 for sha512. */
 export async function isKept(file: string, algorithm: 'sha256' | 'sha512', digest: string): Promise<boolean> {
-  const found = await fileDigest(file, algorithm)
+  const found = await digestIfThere(file, algorithm)
   if (found === digest) return true
   if (found !== undefined) await rm(file, { force: true })
   return false

@@ -8,7 +8,7 @@ import { ShipError } from '../errors.ts'
 import { runLocal } from '../process.ts'
 import type { Source } from '../recipe.ts'
 import { isKept } from './download.ts'
-import { fileDigest } from './file-digest.ts'
+import { digestIfThere } from '../file-digest.ts'
 import type { SourceContext, SourceKind } from './source.ts'
 import { unpack } from './unpack.ts'
 
@@ -112,7 +112,7 @@ async function tarball(
       })
     }
     const file = join(temp, packed)
-    const received = `sha512-${(await fileDigest(file, 'sha512')) ?? ''}`
+    const received = `sha512-${(await digestIfThere(file, 'sha512')) ?? ''}`
     if (received !== integrity) {
       const { size } = await stat(file)
       throw new ShipError('build', `"${name}@${version}" is not what was locked`, {

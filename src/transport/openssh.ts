@@ -7,6 +7,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { Duplex, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ShipError, throwIfAborted } from '../errors.ts'
+import { firstBytes } from '../first-bytes.ts'
 import { escapeControls } from '../names.ts'
 import { runLocal } from '../process.ts'
 import type { RunResult } from '../runner.ts'
@@ -49,7 +50,7 @@ export async function execOpenSsh(
   const telling = { ...script, text: TELLING, args: [stderr.marker, script.text, ...script.args] }
   const { command, ahead } = askedOf(telling)
   const { timeoutMs, maxOutputBytes = MAX_OUTPUT } = options
-  const stdout = kept(maxOutputBytes)
+  const stdout = firstBytes(maxOutputBytes)
   let timedOut = false
   try {
     const result = await runLocal([...connection.client, '--', 'ship', command], {
@@ -78,7 +79,7 @@ export async function execOpenSsh(
   if (code === null && !timedOut) throw await causeOf(connection, script, stderr.text())
   const truncated = stdout.truncated() || stderr.truncated()
   const durationMs = performance.now() - started
-  return { code, stdout: stdout.bytes().toString('utf8'), stderr: stderr.text(), timedOut, truncated, durationMs }
+  return { code, stdout: stdout.text(), stderr: stderr.text(), timedOut, truncated, durationMs }
 }
 
 async function* oneAfterAnother(ahead: string, rest: Readable | undefined): AsyncGenerator<Buffer> {
@@ -182,7 +183,7 @@ function drained(onSilence: () => void) {
 function untilEnd({ onStderr, maxOutputBytes = MAX_OUTPUT }: ExecOptions, onEnd: () => void) {
   const RECORD = '\u001e'
   const marker = `${RECORD}${randomBytes(12).toString('hex')}`
-  const own = kept(maxOutputBytes)
+  const own = firstBytes(maxOutputBytes)
   let held = Buffer.alloc(0)
   let code: number | null = null
   const pass = (bytes: Buffer): void => {
@@ -210,21 +211,7 @@ function untilEnd({ onStderr, maxOutputBytes = MAX_OUTPUT }: ExecOptions, onEnd:
       held = held.subarray(upTo)
     },
     code: () => code,
-    text: () => own.bytes().toString('utf8') + (code === null ? held.toString('utf8') : ''),
-    truncated: own.truncated,
-  }
-}
-
-/** The first bytes of a stream. */
-function kept(max: number) {
-  const chunks: Buffer[] = []
-  let size = 0
-  return {
-    push(chunk: Buffer): void {
-      if (size < max) chunks.push(chunk.subarray(0, max - size))
-      size += chunk.length
-    },
-    bytes: () => Buffer.concat(chunks),
-    truncated: () => size > max,
+    text: () => own.text() + (code === null ? held.toString('utf8') : ''),
+    truncated: () => own.truncated(),
   }
 }

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { Client, ClientChannel, SFTPWrapper } from 'ssh2'
 import type SftpClient from 'ssh2-sftp-client'
 import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
+import { firstBytes } from '../first-bytes.ts'
 import { tooManyFiles } from '../open-files.ts'
 import type { RunResult } from '../runner.ts'
 import type { Script } from '../shell.ts'
@@ -156,7 +157,7 @@ function follow(
         reject(lost() ?? new ShipError('unreachable', `the connection was lost during "${script.name}"`))
       } else {
         const durationMs = performance.now() - started
-        const truncated = stdout.size() > max || stderr.size() > max
+        const truncated = stdout.truncated() || stderr.truncated()
         const { code, signal } = ended ?? { code: null, signal: undefined }
         resolve({ code, signal, stdout: stdout.text(), stderr: stderr.text(), timedOut, truncated, durationMs })
       }
@@ -197,14 +198,12 @@ function unreadable(error: Error): ShipError {
 }
 
 function collect(stream: NodeJS.ReadableStream, max: number, listener: ((chunk: Buffer) => void) | undefined) {
-  const chunks: Buffer[] = []
-  let size = 0
+  const kept = firstBytes(max)
   stream.on('data', (chunk: Buffer) => {
     listener?.(chunk)
-    if (size < max) chunks.push(chunk.subarray(0, max - size))
-    size += chunk.length
+    kept.push(chunk)
   })
-  return { text: () => Buffer.concat(chunks).toString('utf8'), size: () => size }
+  return kept
 }
 
 async function dialed(client: Client, address: string, port: number, signal: AbortSignal): Promise<Duplex> {
