@@ -4,7 +4,7 @@
  */
 import type { Environment } from '../config/environment.ts'
 import { ShipError } from '../errors.ts'
-import { openSession } from '../host/open.ts'
+import { openSession, type SessionOptions } from '../host/open.ts'
 import type { HostSession, Lease } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
 import { openFilesLimit } from '../open-files.ts'
@@ -60,10 +60,8 @@ export async function stepOnHosts<T>(
   return forHosts(hosts, inOwnStep, atOnce)
 }
 
-interface ConnectOptions {
-  /** A whole run follows, and no single question. */
-  readonly busy?: boolean
-}
+/** `busy`: a whole run follows, and no single question. */
+type ConnectOptions = Pick<SessionOptions, 'busy' | 'question'>
 
 /** Open sessions by host name. A lost connection is opened anew on demand, so that an undo can reach the host again. */
 export interface Fleet {
@@ -162,7 +160,7 @@ export function withoutMissing(fleet: Fleet, lost: readonly Missing[]): Fleet {
 export async function connect(
   hosts: readonly Host[],
   io: Io,
-  { busy }: ConnectOptions = {},
+  { busy, question }: ConnectOptions = {},
 ): Promise<HostResult<HostSession>[]> {
   const atOnce = connectionsAtOnce(hosts, AT_ONCE, openFilesLimit)
   return stepOnHosts(
@@ -172,7 +170,7 @@ export async function connect(
     async (host) => {
       const onChoice = (text: string): void => io.emit({ event: 'log', step: 'connect', host: host.name, text })
       try {
-        return { value: await openSession(host, { signal: io.signal, busy, onChoice }) }
+        return { value: await openSession(host, { signal: io.signal, busy, question, onChoice }) }
       } catch (error) {
         throw givenUp(io.signal) ?? error
       }

@@ -3,17 +3,31 @@ import { randomBytes } from 'node:crypto'
 import { ShipError } from '../errors.ts'
 import { openTransport, type OpenOptions } from '../transport/index.ts'
 import type { FileChannel, Host, Transport } from '../transport/transport.ts'
-import type { HostSession } from './session.ts'
+import type { HostSession, ProbeQuestion } from './session.ts'
 import { sftpSession } from './sftp/session.ts'
+import { wellOrThrow } from './shell/ask.ts'
+import { prepareCall } from './shell/call.ts'
 import { shellSession } from './shell/session.ts'
 
 /** Longest time for a question that asks whether there is a shell, or SFTP. */
 const PATIENCE_MS = 30_000
 
+export interface SessionOptions extends Pick<OpenOptions, 'signal' | 'busy' | 'onChoice'> {
+  /** What the first probe will ask: it is sent with the login where that can be, and its answer is from then. */
+  readonly question?: ProbeQuestion | undefined
+}
+
 /** Connects. Rejects with reason `unreachable`, `auth` or `host-key`. */
-export async function openSession(host: Host, options: OpenOptions): Promise<HostSession> {
-  const transport = await openTransport(host, options)
-  const session = shellSession(transport)
+export async function openSession(host: Host, { question, ...options }: SessionOptions): Promise<HostSession> {
+  const { signal } = options
+  const probe = question && prepareCall(host, 'probe', question.sharedFiles, { signal })
+  const transport = await openTransport(host, {
+    ...options,
+    first: probe && { script: probe.script, options: probe.how },
+  })
+  const answer = probe && transport.first?.then((result) => wellOrThrow('probe', probe.answerIn(result)))
+  answer?.catch(() => undefined)
+  const session = shellSession(transport, { probed: answer && question && { question, answer } })
   return transport.files ? settling(transport, session) : session
 }
 

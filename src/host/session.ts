@@ -70,19 +70,28 @@ export interface Drift {
   readonly problem: 'missing' | 'changed' | 'added' | 'mode'
 }
 
+/** What a probe looks for beside the state itself. */
+export interface ProbeQuestion {
+  /** Looked for in shared/. */
+  readonly sharedFiles: readonly string[]
+}
+
+/** The state and nothing else. */
+export const STATE: ProbeQuestion = { sharedFiles: [] }
+
 export interface HostSession {
   readonly host: Host
   /** False once the connection is gone: open a new session then; leases stay valid, for they live on the host. */
   readonly connected: boolean
-  /** Reads the whole state in one round trip. `sharedFiles` are looked for in shared/. */
-  probe(question: { readonly sharedFiles: readonly string[] }, options: VerbOptions): Promise<HostState>
+  /** Reads the whole state in one round trip. */
+  probe(question: ProbeQuestion, options: VerbOptions): Promise<HostState>
   /**
    * Takes the lock, clears what dead runs left in `.ship`, starts the heartbeat and reads the state again, in one round trip.
    * Rejects with reason `locked` naming the owner.
    */
   lock(
     owner: Owner,
-    question: { readonly sharedFiles: readonly string[] },
+    question: ProbeQuestion,
     options: LockOptions,
   ): Promise<{ readonly lease: Lease; readonly state: HostState }>
   /**

@@ -9,6 +9,7 @@ import type { Soak } from '../config/guards.ts'
 import { ShipError, throwIfAborted } from '../errors.ts'
 import { connect, stepOnHosts } from '../fleet/fleet.ts'
 import { allOrThrow } from '../fleet/results.ts'
+import { STATE } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
 import { liveRecord, runningNow, type Observed } from './observe.ts'
 import type { Target } from './fit.ts'
@@ -104,7 +105,7 @@ async function soakProblem(
 
 /** A host that cannot be asked proves nothing, so all must answer. */
 async function askAll(soak: Soak, io: Io): Promise<Observed[]> {
-  const results = await connect(await soak.hosts(), io)
+  const results = await connect(await soak.hosts(), io, { question: STATE })
   const sessions = results.flatMap((r) => (r.ok ? [r.value] : []))
   try {
     allOrThrow(results)
@@ -113,7 +114,7 @@ async function askAll(soak: Soak, io: Io): Promise<Observed[]> {
       await stepOnHosts(io, 'probe', hosts, async (host) => {
         const session = sessions.find((one) => one.host === host)
         if (!session) throw new TypeError(`no session for "${host.name}"`)
-        return { value: { host: host.name, state: await session.probe({ sharedFiles: [] }, { signal: io.signal }) } }
+        return { value: { host: host.name, state: await session.probe(STATE, { signal: io.signal }) } }
       }),
     )
   } finally {

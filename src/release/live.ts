@@ -2,6 +2,7 @@
 import type { Environment } from '../config/environment.ts'
 import { reportOf, type ErrorReport } from '../events.ts'
 import { connect, forHosts } from '../fleet/fleet.ts'
+import { STATE } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Manifest } from '../tree/manifest.ts'
 import { manifestOf } from './bases.ts'
@@ -25,12 +26,12 @@ export interface Live {
 
 /** Asks every host what it runs, and for its manifest unless that was seen before. */
 export async function liveOn(environment: Environment, io: Io): Promise<Live> {
-  const sessions = await connect(environment.hosts, io)
+  const sessions = await connect(environment.hosts, io, { question: STATE })
   try {
     const results = await forHosts(environment.hosts, async (host) => {
       const found = sessions.find((s) => s.host === host)
       if (found?.ok !== true) throw found?.error
-      const state = await found.value.probe({ sharedFiles: [] }, { signal: io.signal })
+      const state = await found.value.probe(STATE, { signal: io.signal })
       const record = liveRecord(state)
       const manifest = record && (await manifestOf(record, found.value, io.signal))
       return { host: host.name, version: runningNow(state), digest: record?.digest, manifest }

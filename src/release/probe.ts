@@ -43,6 +43,7 @@ export async function reach(environment: Environment, io: Io, options: ReachOpti
   const opened = await openFleet(environment, io, {
     mayMiss,
     busy: options.refuseLocked === true,
+    question: { sharedFiles: askedFiles({ environment }) },
     alsoWrong: async (reached) => failures(await ask(reached, io, options), options),
   })
   try {

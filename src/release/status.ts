@@ -3,7 +3,15 @@ import type { Environment } from '../config/environment.ts'
 import { reportOf, type ErrorReport } from '../events.ts'
 import { connect, forHosts } from '../fleet/fleet.ts'
 import { type HostResult } from '../fleet/results.ts'
-import type { Drift, HistoryLine, HostSession, HostState, LockState, ReleaseRecord } from '../host/session.ts'
+import {
+  STATE,
+  type Drift,
+  type HistoryLine,
+  type HostSession,
+  type HostState,
+  type LockState,
+  type ReleaseRecord,
+} from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Host } from '../transport/transport.ts'
 import type { Version } from '../version.ts'
@@ -46,8 +54,7 @@ export interface HostStatus {
 
 /** Per host: what is live, since when and by whom, whether it is healthy now, disk and lock. Hosts that cannot be asked say why. */
 export async function status(environment: Environment, io: Io): Promise<readonly HostStatus[]> {
-  const results = await ask(environment, io, async (session, host) => {
-    const state = await session.probe({ sharedFiles: [] }, { signal: io.signal })
+  const results = await askState(environment, io, async (state, host, session) => {
     return { state, told: describe(host, state, await health(environment, session, state, io)) }
   })
   const states = results.flatMap((r) => (r.ok ? [r.value.state] : []))
@@ -75,8 +82,7 @@ export interface HostReleases {
 
 /** What lies in releases/ of every host, with its state. */
 export async function releases(environment: Environment, io: Io): Promise<readonly HostReleases[]> {
-  const results = await ask(environment, io, async (session, host) => {
-    const state = await session.probe({ sharedFiles: [] }, { signal: io.signal })
+  const results = await askState(environment, io, async (state, host) => {
     const sorted = state.releases.toSorted(newestFirst)
     return { host: host.name, live: liveRecord(state)?.version, releases: sorted, foreign: state.foreign }
   })
@@ -121,8 +127,7 @@ export async function verifyHosts(
   version: Version | undefined,
   io: Io,
 ): Promise<readonly HostVerification[]> {
-  const results = await ask(environment, io, async (session, host) => {
-    const state = await session.probe({ sharedFiles: [] }, { signal: io.signal })
+  const results = await askState(environment, io, async (state, host, session) => {
     const found = version === undefined ? liveRecord(state) : state.releases.find((one) => one.version === version)
     const drift = found === undefined ? [] : await session.drift(found, { signal: io.signal })
     return { host: host.name, version: found?.version, drift }
@@ -130,13 +135,26 @@ export async function verifyHosts(
   return results.map((r) => (r.ok ? r.value : { host: r.host.name, error: reportOf(r.error), drift: [] }))
 }
 
+/** The same, with the state of each host. */
+function askState<T>(
+  environment: Environment,
+  io: Io,
+  question: (state: HostState, host: Host, session: HostSession) => Promise<T>,
+): Promise<HostResult<T>[]> {
+  const withState = async (session: HostSession, host: Host): Promise<T> => {
+    return question(await session.probe(STATE, { signal: io.signal }), host, session)
+  }
+  return ask(environment, io, withState, { question: STATE })
+}
+
 /** Connects to every host, asks, closes; each host answers for itself. */
 async function ask<T>(
   environment: Environment,
   io: Io,
   question: (session: HostSession, host: Host) => Promise<T>,
+  options?: Parameters<typeof connect>[2],
 ): Promise<HostResult<T>[]> {
-  const sessions = await connect(environment.hosts, io)
+  const sessions = await connect(environment.hosts, io, options)
   try {
     return await forHosts(environment.hosts, async (host) => {
       const reached = sessions.find((s) => s.host === host)

@@ -74,8 +74,8 @@ export async function transact(run: Run): Promise<RunReport> {
       ...at,
       signal: AbortSignal.any([at.lease.signal, AbortSignal.timeout(600_000)]),
     }))
-    // A rollback that is killed is continued by its lock: without it the same command would go one release further back.
-    const unlock = plan.kind === 'release' && !patient.some(hasMore)
+    // A rollback of several hosts that is killed is continued by a lock that is left: without it the same command would go one release further back.
+    const unlock = (plan.kind === 'release' || patient.length === 1) && !patient.some(hasMore)
     for (const step of [mark({ unlock }), ...WHEN_VERIFIED]) {
       allOrThrow(await onAll(patient, step))
       if (step === afterVerify) await tolerantLocalHooks(patient, 'afterVerify', plan.kind)

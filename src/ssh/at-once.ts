@@ -9,6 +9,8 @@ interface Inside {
   /** What the server calls itself, once it said so. */
   readonly _remoteVer?: unknown
   readonly _sock?: { unref?: () => void }
+  /** Begins the questions whether the server lives anew; where nothing can be sent any more it ends them. */
+  readonly _resetKA?: () => void
 }
 interface Protocol {
   authPK?: AuthPublicKey
@@ -78,7 +80,10 @@ export function loginAtOnce(client: Client): void {
   }
 }
 
-/** The end of a connection is said and not waited for: ship may leave before the server has answered it. */
+/** Ends a connection and does not wait for the server's answer: nothing of it keeps ship from leaving. */
 export function letGo(client: Client): void {
-  ;(client as unknown as Inside)['_sock']?.unref?.()
+  const { _sock: socket, _resetKA: stopAsking } = client as unknown as Inside
+  client.end()
+  socket?.unref?.()
+  stopAsking?.()
 }

@@ -26,9 +26,9 @@ export interface Asked {
   readonly ahead: string | undefined
 }
 
-/** A script for a channel of its own. */
-export function askedOf(script: Script): Asked {
+/** A script for a channel of its own; `longest`: bytes that the server takes as a command. */
+export function askedOf(script: Script, longest = LONGEST_BYTES): Asked {
   const command = commandLine(script)
-  if (Buffer.byteLength(command) <= LONGEST_BYTES) return { command, ahead: undefined }
+  if (Buffer.byteLength(command) <= longest) return { command, ahead: undefined }
   return { command: waitingCommand, ahead: lineOf(script) }
 }

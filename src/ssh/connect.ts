@@ -9,7 +9,7 @@ import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
 import { tooManyFiles } from '../open-files.ts'
 import { loginAtOnce, signAtOnce } from './at-once.ts'
 import { describeAgent, type Identities } from './keys.ts'
-import { openAtOnce } from './open-at-once.ts'
+import { openAtOnce, type Ahead } from './open-at-once.ts'
 import type { SshOptions } from './options.ts'
 
 export interface Verifier {
@@ -25,8 +25,8 @@ export interface ConnectRequest {
   readonly identities: Identities
   /** A connection through a jump host, instead of TCP. */
   readonly through?: Duplex | undefined
-  /** How many channels for commands to open together with the login; more can be opened at any time. Default 0. */
-  readonly sessions?: number
+  /** What to open and begin together with the login, where the server allows. The first command may not have begun when the client is there. */
+  readonly ahead?: Ahead | undefined
   readonly signal: AbortSignal
 }
 
@@ -41,7 +41,8 @@ export async function connectSsh(request: ConnectRequest): Promise<Client> {
   for (let attempt = 1; ; attempt++) {
     throwIfAborted(request.signal)
     try {
-      return await connectOnce(request)
+      // What a server cannot take behind the login ends the connection: the next one does without.
+      return await connectOnce(attempt === 1 ? request : { ...request, ahead: undefined })
     } catch (error) {
       const dropped = error instanceof ShipError && error.cause instanceof Error && isDrop(error.cause)
       if (!dropped || attempt === TRIES || request.through) throw error
@@ -50,16 +51,10 @@ export async function connectSsh(request: ConnectRequest): Promise<Client> {
   }
 }
 
-function connectOnce({
-  options,
-  verifier,
-  identities,
-  through,
-  sessions = 0,
-  signal,
-}: ConnectRequest): Promise<Client> {
+function connectOnce({ options, verifier, identities, through, ahead, signal }: ConnectRequest): Promise<Client> {
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client()
+    let begun = (): Promise<void> => Promise.resolve()
     let refused: ShipError | undefined
     const abort = (): void => fail(signal.reason)
     const settle = (): void => signal.removeEventListener('abort', abort)
@@ -71,8 +66,10 @@ function connectOnce({
     signal.addEventListener('abort', abort, { once: true })
     client.on('connect', () => client.setNoDelay(true))
     client.on('ready', () => {
-      settle()
-      resolve(client)
+      void begun().then(() => {
+        settle()
+        resolve(client)
+      })
     })
     client.on('error', (error: Error & { level?: string }) => {
       // The library goes on with the next identity; when none is left, the error of the login tells what the agent said.
@@ -99,7 +96,7 @@ function connectOnce({
       authHandler: offers(options, identities),
     })
     // Behind a key that is one of several, the server would note in its log what it could not take.
-    if (sessions > 0 && isOnlyOne(identities)) openAtOnce(client, sessions)
+    if (ahead && isOnlyOne(identities)) begun = openAtOnce(client, ahead)
     signAtOnce(client)
     // What an agent holds has to be asked for first: there is nothing to send at once.
     if (identities.agent === undefined) loginAtOnce(client)

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Client } from 'ssh2'
 import { messageOf, ShipError } from '../errors.ts'
 import { letGo } from './at-once.ts'
+import type { Ahead } from './open-at-once.ts'
 import { jumpTarget, resolveOptions, type SshOptions, type Target } from './options.ts'
 import { hostVerifier } from './verify.ts'
 
@@ -19,8 +20,8 @@ const MAX_JUMPS = 8
 export interface ReachOptions {
   /** The host's keys from the configuration. */
   readonly pins: readonly string[]
-  /** How many commands will be started at once: their channels are opened together with the login. */
-  readonly sessions: number
+  /** What to open and begin together with the login of the host. */
+  readonly ahead?: Ahead | undefined
   readonly signal: AbortSignal
 }
 
@@ -33,7 +34,7 @@ interface HopContext extends ReachOptions {
   readonly depth: number
 }
 
-async function hop(target: Target, { pins, sessions, signal, depth }: HopContext): Promise<Connection> {
+async function hop(target: Target, { pins, ahead, signal, depth }: HopContext): Promise<Connection> {
   if (depth > MAX_JUMPS) throw new ShipError('config', `the jump hosts of "${target.address}" lead in a circle`)
   const { env } = process
   // The library takes its time to load, and has it while the ssh program answers.
@@ -46,9 +47,8 @@ async function hop(target: Target, { pins, sessions, signal, depth }: HopContext
   const before = await jumpChain(options.jumps, target, { signal, depth })
   try {
     const through = before ? await dialThrough(before, options) : undefined
-    const client = await connectSsh({ options, verifier, identities, through, sessions, signal })
+    const client = await connectSsh({ options, verifier, identities, through, ahead, signal })
     const close = (): void => {
-      client.end()
       letGo(client)
       before?.close()
     }
@@ -69,7 +69,7 @@ async function jumpChain(
   if (last === undefined) return undefined
   const rest = jumps.slice(0, -1).join(',')
   const jump = { ...jumpTarget(last, target), ...(rest === '' ? {} : { proxyJump: rest }) }
-  return hop(jump, { pins: [], sessions: 0, signal, depth: depth + 1 })
+  return hop(jump, { pins: [], signal, depth: depth + 1 })
 }
 
 async function dialThrough({ client, options: jump }: Connection, { hostname, port }: SshOptions): Promise<Duplex> {

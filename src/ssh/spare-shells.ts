@@ -13,7 +13,12 @@ export interface SpareShells {
 }
 
 /** So many calls come at once or closely after each other: a new shell takes two round trips to be there. */
-export const SPARE_SHELLS = 3
+const SPARE_SHELLS = 3
+/**
+ * Channels to open with the login: those of the shells, and two for scripts that come before the shells wait. On a channel that is open a script
+ * costs one round trip too.
+ */
+export const FIRST_CHANNELS = SPARE_SHELLS + 2
 /** `read` takes a byte at a time from a pipe, which pays for scripts and not for long lists. */
 const MAX_LINE = 65_536
 

@@ -1,15 +1,23 @@
 /** The transports by name. One line each; its module is loaded when a host needs it. */
 import { NeedsOpenSsh } from '../ssh/needs-openssh.ts'
-import type { Host, Transport } from './transport.ts'
+import type { Script } from '../shell.ts'
+import type { ExecOptions, Host, Transport } from './transport.ts'
 
 export interface OpenOptions {
   readonly signal: AbortSignal
   /** Many short scripts will follow each other: what shortens each of them is made ready. */
   readonly busy?: boolean | undefined
+  /** A script that will be the first one, and changes nothing: it is sent with the login where that can be. */
+  readonly first?: FirstScript | undefined
   /** A connection of its own, whatever is open already: only so it shows that the host can be reached. */
   readonly fresh?: boolean | undefined
   /** Told which transport was chosen, and why. */
   readonly onChoice?: ((text: string) => void) | undefined
+}
+
+export interface FirstScript {
+  readonly script: Script
+  readonly options: ExecOptions
 }
 
 type Open = (host: Host, options: OpenOptions) => Promise<Transport>

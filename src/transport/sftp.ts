@@ -9,11 +9,12 @@ import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
 import { firstBytes } from '../first-bytes.ts'
 import { tooManyFiles } from '../open-files.ts'
 import type { RunResult } from '../runner.ts'
-import type { Script } from '../shell.ts'
+import { commandLine, type Script } from '../shell.ts'
 import { askedOf } from '../ssh/command.ts'
+import type { Ahead } from '../ssh/open-at-once.ts'
 import { dial, reach } from '../ssh/reach.ts'
-import { mayHaveSpares, SPARE_SHELLS, spareShells, type SpareShells } from '../ssh/spare-shells.ts'
-import type { OpenOptions } from './index.ts'
+import { FIRST_CHANNELS, mayHaveSpares, spareShells, type SpareShells } from '../ssh/spare-shells.ts'
+import type { FirstScript, OpenOptions } from './index.ts'
 import { readByShell } from './read.ts'
 import type { ExecOptions, FileChannel, Host, Transport } from './transport.ts'
 
@@ -24,13 +25,25 @@ const DRAIN_MS = 500
 const MAX_TRIES = 20
 const AGAIN_MS = 150
 
-export async function sftpTransport(host: Host, { signal, busy }: OpenOptions): Promise<Transport> {
-  const sessions = busy === true ? 1 + SPARE_SHELLS : 1
-  const connection = await reach(host, { pins: host.hostKey ?? [], sessions, signal })
-  const { client } = connection
-  // They are opened beside the first script, so that it does not wait for them.
-  let spares: SpareShells | undefined
+/** The longest command that is sent to OpenSSH; Linux takes twice as much as one argument of a program. */
+const LONGEST_BYTES = 65_536
+
+export async function sftpTransport(host: Host, { signal, busy, first: early }: OpenOptions): Promise<Transport> {
   let lost: ShipError | undefined
+  let first: Promise<RunResult> | undefined
+  const take = ({ script, options }: FirstScript, channel: ClientChannel): void => {
+    first = follow(channel, script, options, () => lost)
+    first.catch(() => undefined)
+  }
+  const ahead: Ahead = {
+    sessions: busy === true ? FIRST_CHANNELS : early ? 0 : 1,
+    first: early && { command: commandLine(early.script), take: (channel) => take(early, channel) },
+  }
+  const connection = await reach(host, { pins: host.hostKey ?? [], ahead, signal })
+  const { client } = connection
+  const maySpare = mayHaveSpares(client)
+  // When a first script has its channel. One that comes later is sent before them, so that it does not wait.
+  let spares: SpareShells | undefined = busy === true && maySpare && first ? spareShells(client) : undefined
   let opened: Promise<FileChannel> | undefined
   const gone = new AbortController()
   const files = (): Promise<FileChannel> => {
@@ -47,7 +60,6 @@ export async function sftpTransport(host: Host, { signal, busy }: OpenOptions): 
   }
   client.on('error', lose)
   client.on('close', () => lose())
-  const maySpare = mayHaveSpares(client)
   const run: Transport['exec'] = (script, options) => {
     if (lost) return Promise.reject(lost)
     const result = exec({ client, spares, lost: () => lost }, script, options)
@@ -56,6 +68,7 @@ export async function sftpTransport(host: Host, { signal, busy }: OpenOptions): 
   }
   return {
     host,
+    first,
     get connected() {
       return lost === undefined
     },
@@ -108,7 +121,7 @@ function exec(line: Line, script: Script, options: ExecOptions, tries = 1): Prom
       follow(spare, script, options, lost).then(resolve, reject)
       return
     }
-    const { command, ahead } = askedOf(script)
+    const { command, ahead } = askedOf(script, mayHaveSpares(client) ? LONGEST_BYTES : undefined)
     client.exec(command, (error, channel) => {
       if (error && isFull(error) && tries < (options.tries ?? MAX_TRIES) && !lost()) {
         const again = (): void => void exec(line, script, options, tries + 1).then(resolve, reject)

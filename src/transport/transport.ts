@@ -94,6 +94,8 @@ export interface Transport {
    * `unreachable` when the connection is lost before the exit status came: then nobody knows how far the script got.
    */
   exec(script: Script, options: ExecOptions): Promise<RunResult>
+  /** What became of the script that was sent with the login; undefined when none was. */
+  readonly first?: Promise<RunResult> | undefined
   /** A TCP connection from the host to an address it can reach, for gates. Rejects when the host refuses to forward. */
   dial(address: string, port: number, signal: AbortSignal): Promise<Duplex>
   /** Content of a file, at most `maxBytes` (more is an error); undefined when there is none. */

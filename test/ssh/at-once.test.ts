@@ -5,12 +5,12 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import ssh2, { type Client, type Connection, type ParsedKey, type ServerConfig } from 'ssh2'
+import ssh2, { type Client, type ClientChannel, type Connection, type ParsedKey, type ServerConfig } from 'ssh2'
 import { afterAll, afterEach, expect, it } from 'vitest'
 import { signAtOnce } from '../../src/ssh/at-once.ts'
 import { connectSsh } from '../../src/ssh/connect.ts'
 import { parseKey } from '../../src/ssh/keys.ts'
-import { openAtOnce, PACKET, WINDOW } from '../../src/ssh/open-at-once.ts'
+import { openAtOnce, PACKET, WINDOW, type Ahead } from '../../src/ssh/open-at-once.ts'
 import { SIGNAL } from '../support/bundle.ts'
 import { generateKey } from '../support/keys.ts'
 
@@ -29,7 +29,7 @@ function newKey(kind: (typeof KEYS)[number]): string {
   return readFileSync(generateKey(join(dir, kind), { type: kind }).file, 'utf8')
 }
 
-type Handler = (protocol: unknown, said: unknown) => void
+type Handler = (protocol: unknown, said: unknown) => unknown
 interface Inside {
   readonly _protocol: { readonly _handlers: Record<'SERVICE_REQUEST' | 'USERAUTH_REQUEST', Handler> }
 }
@@ -74,7 +74,7 @@ async function login(port: number, kind: (typeof KEYS)[number]): Promise<void> {
 }
 
 /** A connection whose login shows new keys of these kinds. */
-function connect(port: number, kinds: readonly (typeof KEYS)[number][], sessions = 0): Promise<Client> {
+function connect(port: number, kinds: readonly (typeof KEYS)[number][], ahead?: Ahead): Promise<Client> {
   return connectSsh({
     options: {
       hostname: '127.0.0.1',
@@ -90,7 +90,7 @@ function connect(port: number, kinds: readonly (typeof KEYS)[number][], sessions
     },
     verifier: { verify: () => undefined, keyTypes: [] },
     identities: { agent: undefined, keys: kinds.map((title) => ({ title, key: keyOf(title) })), problems: [] },
-    sessions,
+    ahead,
     signal: SIGNAL,
   })
 }
@@ -119,23 +119,34 @@ interface Opened {
   readonly came: string[]
 }
 
-/** Takes a key of this kind, and answers commands with themselves. */
-async function serveChannels(ident: string, taken = 'ssh-ed25519'): Promise<Opened> {
+/** Takes an ed25519 key, and answers commands with themselves; the first connections, as many as are `refusing`, open no channel. */
+async function serveChannels(ident: string, { refusing = 0 } = {}): Promise<Opened> {
+  const taken = 'ssh-ed25519'
   const came: string[] = []
+  let connections = 0
   const server = new ssh2.Server({ hostKeys: [newKey('ed25519')], ident }, (connection) => {
     const handlers = (connection as unknown as { _protocol: { _handlers: Record<string, Handler> } })['_protocol'][
       '_handlers'
     ]
-    const { CHANNEL_OPEN: open } = handlers
+    const { CHANNEL_OPEN: open, CHANNEL_REQUEST: request } = handlers
+    const refuses = ++connections <= refusing
     let answer = (): void => undefined
     const held: (() => void)[] = []
     let isIn = false
+    /** Whether what came before the answer was handled. */
+    let isThrough = false
     handlers['CHANNEL_OPEN'] = (...said) => {
       came.push('channel')
       // As OpenSSH, which has read the login by then: what comes behind one that is refused is not taken.
-      if (isIn) open?.(...said)
+      if (isThrough) open?.(...said)
       else held.push(() => isIn && open?.(...said))
-      answer()
+      // What comes in the same piece was sent before the answer.
+      setImmediate(() => answer())
+    }
+    handlers['CHANNEL_REQUEST'] = (...said) => {
+      if (isThrough) return request?.(...said)
+      came.push('command')
+      return held.push(() => isIn && request?.(...said))
     }
     connection.on('error', () => undefined)
     connection.on('authentication', (context) => {
@@ -151,10 +162,14 @@ async function serveChannels(ident: string, taken = 'ssh-ed25519'): Promise<Open
         else context.reject()
         came.push(isIn ? 'welcome' : 'refused')
         // Behind its answer.
-        setImmediate(() => held.splice(0).forEach((go) => go()))
+        setImmediate(() => {
+          held.splice(0).forEach((go) => go())
+          isThrough = isIn
+        })
       }
     })
-    connection.on('session', (accept) => {
+    connection.on('session', (accept, reject) => {
+      if (refuses) return reject()
       accept().on('exec', (take, _reject, { command }) => {
         const channel = take()
         channel.write(`${command} done`)
@@ -189,10 +204,10 @@ const ANSWERS = ['command 0 done', 'command 1 done', 'command 2 done']
 
 it('OpenSSH is asked for channels before it has answered the login, and each command gets one', async () => {
   const { port, came } = await serveChannels('OpenSSH_9.6')
-  const client = await connect(port, ['ed25519'], 2)
+  const client = await connect(port, ['ed25519'], { sessions: 2 })
   expect(await answers(client, 3)).toEqual(ANSWERS)
   client.end()
-  expect(came).toEqual(['login ssh-ed25519', 'channel', 'welcome', 'channel', 'channel'])
+  expect(came).toEqual(['login ssh-ed25519', 'channel', 'channel', 'welcome', 'channel'])
 })
 
 it('such a channel is told as the library tells its own, which counts by that', () => {
@@ -202,7 +217,7 @@ it('such a channel is told as the library tells its own, which counts by that', 
 
 it('another server is asked for channels when it has answered', async () => {
   const { port, came } = await serveChannels('Teleport')
-  const client = await connect(port, ['ed25519'], 2)
+  const client = await connect(port, ['ed25519'], { sessions: 2 })
   expect(await answers(client, 3)).toEqual(ANSWERS)
   client.end()
   expect(came.slice(-4)).toEqual(['welcome', 'channel', 'channel', 'channel'])
@@ -210,7 +225,7 @@ it('another server is asked for channels when it has answered', async () => {
 
 it('behind one of several keys no channel is asked for', async () => {
   const { port, came } = await serveChannels('OpenSSH_9.6')
-  const client = await connect(port, ['ecdsa', 'ed25519'], 1)
+  const client = await connect(port, ['ecdsa', 'ed25519'], { sessions: 1 })
   expect(await answers(client, 3)).toEqual(ANSWERS)
   client.end()
   const welcome = ['refused', 'login ssh-ed25519', 'welcome', 'channel', 'channel', 'channel']
@@ -231,11 +246,53 @@ it('channels that were asked for behind a login that is refused are asked for ag
     username: 'ada',
     authHandler: (_left, _partial, next) => next(keys.shift() ?? 'none'),
   })
-  openAtOnce(client, 1)
+  const began: string[] = []
+  const settled = openAtOnce(client, { sessions: 1, first: { command: 'first', take: () => began.push('first') } })
   signAtOnce(client)
   await once(client, 'ready')
+  await settled()
   expect(await answers(client, 3)).toEqual(ANSWERS)
+  expect(began).toEqual([])
   client.end()
   const welcome = ['refused', 'login ssh-ed25519', 'welcome', 'channel', 'channel', 'channel']
-  expect(came).toEqual(['login ecdsa-sha2-nistp256', 'channel', ...welcome])
+  expect(came).toEqual(['login ecdsa-sha2-nistp256', 'channel', 'command', 'channel', ...welcome])
 }, 20_000)
+
+/** A first command, and what it answers. */
+function firstCommand(): { readonly first: NonNullable<Ahead['first']>; readonly answer: Promise<string> } {
+  const { promise: answer, resolve } = Promise.withResolvers<string>()
+  const take = (channel: ClientChannel): void => {
+    let text = ''
+    channel.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    channel.on('close', () => resolve(text))
+    channel.end()
+  }
+  return { first: { command: 'first', take }, answer }
+}
+
+it('OpenSSH gets the first command before it has answered the login, once', async () => {
+  const { port, came } = await serveChannels('OpenSSH_9.6')
+  const { first, answer } = firstCommand()
+  const client = await connect(port, ['ed25519'], { sessions: 2, first })
+  expect(await answers(client, 3)).toEqual(ANSWERS)
+  expect(await answer).toBe('first done')
+  client.end()
+  expect(came).toEqual(['login ssh-ed25519', 'channel', 'command', 'channel', 'channel', 'welcome', 'channel'])
+})
+
+it('another server gets no command before somebody opens a channel for it', async () => {
+  const { port, came } = await serveChannels('Teleport')
+  const { first } = firstCommand()
+  const client = await connect(port, ['ed25519'], { sessions: 2, first })
+  client.end()
+  expect(came.at(-1)).toBe('welcome')
+})
+
+it('a server that opens no channel behind the login is connected to again, and asked for nothing there', async () => {
+  const { port, came } = await serveChannels('OpenSSH_9.6', { refusing: 1 })
+  const client = await connect(port, ['ed25519'], { sessions: 1, ...firstCommand() })
+  expect(await answers(client, 1)).toEqual(ANSWERS.slice(0, 1))
+  client.end()
+  const again = came.slice(came.indexOf('login ssh-ed25519', 1))
+  expect(again.filter((word) => word !== 'question')).toEqual(['login ssh-ed25519', 'welcome', 'channel'])
+})

@@ -26,10 +26,14 @@ export type Ask = (verb: Verb, args: readonly string[], options: CallOptions) =>
 /** Rejects with the reason that the script's answer stands for. */
 export function askOver(transport: Transport): Ask {
   return async (verb, args, options) => {
-    const answer = await call(transport, verb, args, options)
-    if (answer.end === 'ok') return answer
-    throw refusal(answer, `the host refused "${verb}"`)
+    return wellOrThrow(verb, await call(transport, verb, args, options))
   }
+}
+
+/** The answer of a script that did what it was asked for. */
+export function wellOrThrow(verb: Verb, answer: Answer): Answer {
+  if (answer.end === 'ok') return answer
+  throw refusal(answer, `the host refused "${verb}"`)
 }
 
 /** What a script refused, with what the programs it used said. */

@@ -3,7 +3,9 @@ import type { Readable } from 'node:stream'
 import { ShipError } from '../../errors.ts'
 import { escapeControls } from '../../names.ts'
 import { ownFile } from '../../own-files.ts'
-import type { Transport } from '../../transport/transport.ts'
+import type { RunResult } from '../../runner.ts'
+import type { Script } from '../../shell.ts'
+import type { ExecOptions, Host, Transport } from '../../transport/transport.ts'
 import { frameReader, MAX_ANSWER_BYTES, MAX_NOISE_BYTES, newMarker, type Answer } from './frame.ts'
 
 export type Verb =
@@ -51,14 +53,25 @@ export async function call(
   args: readonly string[],
   options: CallOptions,
 ): Promise<Answer> {
+  const { script, how, answerIn } = prepareCall(transport.host, verb, args, options)
+  return answerIn(await transport.exec(script, how))
+}
+
+/** A call that somebody else sends: the script, how to run it, and what its end means, as `call` tells it. */
+export interface PreparedCall {
+  readonly script: Script
+  readonly how: ExecOptions
+  readonly answerIn: (result: RunResult) => Answer
+}
+
+export function prepareCall(host: Host, verb: Verb, args: readonly string[], options: CallOptions): PreparedCall {
   const marker = newMarker()
-  const { deployTo } = transport.host
-  const text = scriptText(verb, transport.host.deb ? 'package' : 'archive')
-  const script = { name: verb, text, args: [marker, deployTo, ...args] }
+  const text = scriptText(verb, host.deb ? 'package' : 'archive')
+  const script = { name: verb, text, args: [marker, host.deployTo, ...args] }
   const frames = frameReader(marker)
   const flood = new AbortController()
   let complained = 0
-  const result = await transport.exec(script, {
+  const how: ExecOptions = {
     timeoutMs: PATIENCE_MS,
     maxOutputBytes: MAX_COMPLAINT_BYTES,
     ...options,
@@ -73,9 +86,11 @@ export async function call(
       complained += chunk.length
       if (complained > MAX_NOISE_BYTES) flood.abort(flooded(verb, 'noise'))
     },
-  })
-  const answer = frames.answer()
-  if (answer) return answer
+  }
+  return { script, how, answerIn: (result) => frames.answer() ?? noAnswer(verb, result) }
+}
+
+function noAnswer(verb: Verb, result: RunResult): never {
   const said = escapeControls(result.stderr.trim().split('\n').at(-1) ?? '').slice(0, 300)
   const how = result.timedOut ? 'did not answer in time' : 'gave no whole answer'
   throw new ShipError('unreachable', `the host ${how} to "${verb}"`, {

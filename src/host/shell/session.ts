@@ -1,12 +1,13 @@
 /** The contract of session.ts by few fixed scripts, one round trip each, over a transport that has a shell. */
 import { Readable } from 'node:stream'
+import { isDeepStrictEqual } from 'node:util'
 import { ShipError } from '../../errors.ts'
 import { escapeControls, isToken, type Token } from '../../names.ts'
 import { openTransport } from '../../transport/index.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { isVersion } from '../../version.ts'
 import { keepLease, LEASE_SECONDS, type KeptLease } from '../lease.ts'
-import type { Drift, HostSession, HostState, Lease } from '../session.ts'
+import type { Drift, HostSession, HostState, Lease, ProbeQuestion } from '../session.ts'
 import { MAX_HISTORY_BYTES, MAX_MANIFEST_BYTES } from '../sizes.ts'
 import { readHistoryLine, readState } from '../state.ts'
 import { askOver, LONG_MS, refusal, type Ask } from './ask.ts'
@@ -16,8 +17,14 @@ import { armGuard, holdGuard } from './guard.ts'
 import { runOnHost } from './run.ts'
 import { sendPayload } from './send.ts'
 
-/** `leases`: those of the session before, over a connection that was lost. */
-export function shellSession(transport: Transport, leases = new Map<Lease, KeptLease>()): HostSession {
+export interface ShellOptions {
+  /** Those of the session before, over a connection that was lost. */
+  readonly leases?: Map<Lease, KeptLease>
+  /** A probe that was sent with the login: its answer is given to the first one who asks the same. */
+  readonly probed?: { readonly question: ProbeQuestion; readonly answer: Promise<Answer> } | undefined
+}
+
+export function shellSession(transport: Transport, { leases = new Map(), probed }: ShellOptions = {}): HostSession {
   const { host } = transport
 
   const ask = transport.oneByOne === true ? inTurn(askOver(transport)) : askOver(transport)
@@ -56,6 +63,7 @@ export function shellSession(transport: Transport, leases = new Map<Lease, KeptL
   }
 
   for (const lease of leases.values()) lease.through((token) => beat(transport, token))
+  let unasked = probed
 
   return {
     host,
@@ -64,7 +72,10 @@ export function shellSession(transport: Transport, leases = new Map<Lease, KeptL
     },
 
     async probe({ sharedFiles }, { signal }): Promise<HostState> {
-      return stateIn(await ask('probe', sharedFiles, { signal }), LEASE_SECONDS)
+      const early = isDeepStrictEqual(unasked?.question.sharedFiles, sharedFiles) ? unasked?.answer : undefined
+      unasked = undefined
+      const answer = early ?? ask('probe', sharedFiles, { signal })
+      return stateIn(await answer, LEASE_SECONDS)
     },
 
     async lock(owner, { sharedFiles }, options) {
@@ -93,7 +104,7 @@ export function shellSession(transport: Transport, leases = new Map<Lease, KeptL
         throw error
       }
       await transport.close().catch(() => undefined)
-      return shellSession(fresh, leases)
+      return shellSession(fresh, { leases })
     },
 
     async stage(payload, spec, lease, options) {
@@ -174,7 +185,7 @@ export function shellSession(transport: Transport, leases = new Map<Lease, KeptL
     async reopen({ signal }) {
       for (const stop of held.values()) stop()
       await transport.close().catch(() => undefined)
-      return shellSession(await openTransport(host, { signal }), leases)
+      return shellSession(await openTransport(host, { signal }), { leases })
     },
     async close() {
       for (const lease of leases.values()) lease.stop()
