@@ -53,8 +53,13 @@ export function parseHostName(text: string): HostName {
   return text as HostName
 }
 
+/** Nearly every path is found good by one look: ASCII of at most this length (so no deeper than `MAX_DEPTH`), every segment a name. */
+const MAX_PLAIN = 2 * MAX_DEPTH - 1
+const NOT_PLAIN = /[^ -[\]-~]|(?:^|\/)\.{0,2}(?:\/|$)/
+
 /** Why a string is no path inside a tree, or undefined when it is one. */
 export function relPathProblem(text: string): string | undefined {
+  if (text.length <= MAX_PLAIN && !NOT_PLAIN.test(text)) return undefined
   if (text === '') return 'is empty'
   if (text.startsWith('/')) return 'is absolute'
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what is looked for

@@ -71,9 +71,9 @@ async function pack(bundle: Bundle, { sends, near, signal }: TreeParts, tar: Pas
     await out.push(padding(size))
   }
   const { manifest } = bundle
-  const isSent = (entry: Entry): boolean => sends?.(entry) === true || beside.has(entry.path)
+  const isSent = (entry: Entry): boolean => sends?.(entry) !== false || beside.has(entry.path)
   const content = bundle.content ?? (sends ? await pickFiles(bundle, isSent, signal) : undefined)
-  if (content) for (const entry of manifest.entries) await visit(entry, content.get(entry.path) ?? [])
+  if (content) for (const entry of manifest.entries.filter(isSent)) await visit(entry, content.get(entry.path) ?? [])
   else await readBundle(bundle, visit, { signal })
   await out.push(tarEnd())
   await out.end()

@@ -28,13 +28,18 @@ export async function basesOn(
   const others = state.releases.filter((r) => r.version !== live?.version).toSorted(newestFirst)
   const bases: Base[] = []
   for (const record of [...(live ? [live] : []), ...others]) {
-    if (bases.length === MAX_BASES || (bases.length > 0 && lackingBytes(target, bases) < WORTH_ANOTHER_BYTES)) break
+    if (bases.length === MAX_BASES || (bases.length > 0 && isEnough(target, bases))) break
     const { version, digest, shared } = record
     // One is worth asking for; more only when that costs nothing.
     const manifest = await (bases.length === 0 ? manifestOf(record, session, signal) : seenManifest(digest))
     if (manifest) bases.push({ version, digest, shared, manifest })
   }
   return bases
+}
+
+/** Whether so little of a target is lacking that no other base is looked for. */
+export function isEnough(target: Pick<Manifest, 'entries'>, bases: readonly Base[]): boolean {
+  return lackingBytes(target, bases) < WORTH_ANOTHER_BYTES
 }
 
 /** Manifest of a release on a host, as its digest vouches for it: seen before, else asked for. Undefined when it cannot be had. */

@@ -4,13 +4,15 @@ import type { Environment } from '../config/environment.ts'
 import type { Bundle } from '../formats/bundle.ts'
 import { packagePayload, type PackageFile } from '../formats/package-payload.ts'
 import { nativeCompression, packPayload, type PackedContent, type PackedPayload } from '../formats/payload.ts'
-import type { DebFile, ReleaseRecord } from '../host/session.ts'
+import type { Base } from '../formats/delta.ts'
+import type { DebFile, HostState, ReleaseRecord } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
 import { makeScratch } from '../scratch.ts'
 import { size } from '../size.ts'
 import { diffManifests } from '../tree/diff.ts'
 import type { Manifest } from '../tree/manifest.ts'
-import { keepManifest, manifestOf, seenManifest } from './bases.ts'
+import { isEnough, keepManifest, manifestOf, seenManifest } from './bases.ts'
+import { foresee, foreseen } from './foreseen.ts'
 import { keepAfter } from './known.ts'
 import { releaseProblem } from './fit.ts'
 import { guardRelease, type Overrides } from './guards.ts'
@@ -21,6 +23,7 @@ import { reach, type Reached, type ReachOptions } from './probe.ts'
 import { rateLimit } from './rate.ts'
 import { openRelay, type Relay } from './relay.ts'
 import type { Run } from './step.ts'
+import { chooseAhead } from './steps/stage.ts'
 import { transact, type RunReport } from './transaction.ts'
 
 export type { RunReport } from './transaction.ts'
@@ -65,8 +68,18 @@ export async function planRelease(request: ReleaseRequest, io: Io): Promise<Plan
 export async function release(request: ReleaseRequest, io: Io): Promise<RunReport> {
   const { environment, bundle, deb } = request
   await guardRelease(environment, bundle, request, { io, now: new Date() })
-  const { fleet, observed, pools, checked } = await reachChecked(request, io, { refuseLocked: true })
   const scratch = await makeScratch('release')
+  const packing = deb
+    ? packageOnce({ ...deb, file: bundle.archive }, bundle.manifest, environment.limit)
+    : packOnce(scratch, environment, io)
+  const { fleet, observed, pools, checked } = await reachChecked(request, io, {
+    refuseLocked: true,
+    onChecked: (whole) => void packing.foresee(whole),
+  }).catch(async (error: unknown) => {
+    await packing.close()
+    await rm(scratch, { recursive: true, force: true })
+    throw error
+  })
   let relay: Relay | undefined
   let kept: Promise<void> | undefined
   try {
@@ -74,19 +87,9 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
     if (request.expected) refusePlanDrift(request.expected, plan)
     relay = plan.hosts.some(({ action }) => action === 'stage') ? await openRelay(environment, io) : undefined
     const { commit } = bundle.manifest
-    const running = transact({
-      plan,
-      fleet,
-      environment,
-      io,
-      commit,
-      deb,
-      relay,
-      manifest: bundle.manifest,
-      pack: deb
-        ? packageOnce({ ...deb, file: bundle.archive }, bundle.manifest, environment.limit)
-        : packOnce(checked, scratch, environment, io),
-    })
+    const pack: Run['pack'] = (tools, bases) => packing.pack(checked, tools, bases)
+    const run: Run = { plan, fleet, environment, io, commit, deb, relay, manifest: bundle.manifest, pack }
+    const running = transact({ ...run, chosen: chooseAhead(run, observed) })
     // Beside the run, which waits for hosts most of the time.
     kept = keepManifest(bundle.manifest, bundle.digest)
     // Told as far as it is known here: nobody is asked for it once the release is through.
@@ -94,12 +97,13 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
       withChanges(p, bundle.manifest, observed, (live) => seenManifest(live.digest))
     const early = Promise.all(plan.hosts.map(told))
     const report = await running
-    if (!report.error) await keepAfter(plan, observed)
+    if (!report.error) await Promise.all([keepAfter(plan, observed), deb ? undefined : foresee(plan, observed)])
     // What was not known before the run may be now.
     const hosts = await Promise.all((await early).map(async (p) => (p.changes === undefined ? told(p) : p)))
     return { ...report, plan: { ...plan, hosts } }
   } finally {
     await kept
+    await packing.close()
     await relay?.close()
     await fleet.close()
     await rm(scratch, { recursive: true, force: true })
@@ -113,7 +117,7 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
 async function reachChecked(
   request: ReleaseRequest,
   io: Io,
-  options: ReachOptions = {},
+  { onChecked, ...options }: ReachOptions & { readonly onChecked?: (bundle: Bundle) => void } = {},
 ): Promise<Reached & { readonly checked: Bundle }> {
   const refused = new AbortController()
   const asking = { ...io, signal: AbortSignal.any([io.signal, refused.signal]) }
@@ -133,6 +137,7 @@ async function reachChecked(
     await close()
     throw error
   }
+  onChecked?.(checked)
   return { ...(await reaching), checked }
 }
 
@@ -142,30 +147,57 @@ function problemOf(request: ReleaseRequest): ReachOptions['problem'] {
   return (host, state) => releaseProblem(environment, host, { ...bundle, deb }, state, request)
 }
 
+/** Payloads of one bundle for all hosts of a run. */
+interface Packing {
+  readonly pack: (bundle: Bundle, ...args: Parameters<Run['pack']>) => PackedPayload
+  /** Packs what will probably be asked for, unless that is nothing. */
+  readonly foresee: (bundle: Bundle) => Promise<void>
+  /** Ends what nobody waits for. */
+  readonly close: () => Promise<void>
+}
+
 /** A package is sent as it was built, alike to all hosts. */
-function packageOnce(file: PackageFile, manifest: Manifest, limit: number | undefined): Run['pack'] {
+function packageOnce(file: PackageFile, manifest: Manifest, limit: number | undefined): Packing {
   const limited = rateLimit(limit)
   const payload = packagePayload(file, manifest)
-  return () => withContent(payload, ({ open, ...rest }) => ({ ...rest, open: (offset) => limited(open(offset)) }))
+  return {
+    pack: () => withContent(payload, ({ open, ...rest }) => ({ ...rest, open: (offset) => limited(open(offset)) })),
+    foresee: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  }
 }
 
 /** Makes a payload at most once for all hosts with the same tools and releases; hosts that ask meanwhile wait for it. */
-function packOnce(bundle: Bundle, folder: string, { limit, hosts }: Environment, io: Io): Run['pack'] {
+function packOnce(folder: string, { app, name, limit, hosts }: Environment, io: Io): Packing {
   const packed = new Map<string, PackedPayload>()
-  const native = nativeCompression(bundle)
+  const begun = new Map<string, PackedPayload>()
+  const over = new AbortController()
+  const signal = AbortSignal.any([io.signal, over.signal])
   const limited = rateLimit(limit)
-  return (tools, bases) => {
+  const begin = (
+    bundle: Bundle,
+    tools: Pick<HostState['tools'], 'zstd' | 'gzip' | 'rsync'>,
+    bases: readonly Base[],
+  ) => {
+    const native = nativeCompression(bundle)
     const usesNative = native !== undefined && tools[native] && bases.length === 0
     const compression = usesNative ? native : tools.zstd ? 'zstd' : 'gzip'
     const near = tools.rsync === true
-    const key = JSON.stringify([
-      compression,
-      near,
-      ...bases.map(({ version, digest, shared }) => [version, digest, shared]),
-    ])
+    const releases = bases.map(({ version, digest, shared }) => [version, digest, shared])
+    const key = JSON.stringify([compression, near, ...releases])
+    const payload = begun.get(key) ?? packPayload(bundle, { compression, folder, bases, near, signal })
+    begun.set(key, payload)
+    return { key, payload, usesNative }
+  }
+  const foresee = async (bundle: Bundle): Promise<void> => {
+    const found = await foreseen(app, name)
+    if (!found || found.base.digest === bundle.digest || !isEnough(bundle.manifest, [found.base])) return
+    if (!signal.aborted) begin(bundle, { gzip: true, ...found.tools }, [found.base])
+  }
+  const pack: Packing['pack'] = (bundle, tools, bases) => {
+    const { key, payload, usesNative } = begin(bundle, tools, bases)
     const known = packed.get(key)
     if (known) return known
-    const payload = packPayload(bundle, { compression, folder, bases, near, signal: io.signal })
     // Every rsync limits itself, so each gets its share.
     const share = limit === undefined ? undefined : limit / hosts.length
     const limitedNear = payload.near && { ...payload.near, bytesPerSecond: share }
@@ -176,6 +208,11 @@ function packOnce(bundle: Bundle, folder: string, { limit, hosts }: Environment,
     packed.set(key, fresh)
     return fresh
   }
+  const close = async (): Promise<void> => {
+    over.abort()
+    await Promise.allSettled([...begun.values()].map(({ content }) => content))
+  }
+  return { pack, foresee, close }
 }
 
 /** The same payload with its bytes put differently. */

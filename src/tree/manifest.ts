@@ -68,13 +68,33 @@ export function makeManifest(parts: Omit<Manifest, 'schema'>): Manifest {
   return manifest
 }
 
+/** A manifest is never changed, and its text is wanted for its digest, for the lists of a host, and to be kept. */
+const texts = new WeakMap<Manifest, string>()
+
 /** The canonical text of a manifest: what `<name>-<version>.manifest.json` holds. */
 export function canonicalManifest(manifest: Manifest): string {
+  const known = texts.get(manifest)
+  if (known !== undefined) return known
+  const text = canonicalText(manifest)
+  texts.set(manifest, text)
+  return text
+}
+
+function canonicalText(manifest: Manifest): string {
   const { schema, name, version, platform, epoch, commit, dirty } = manifest
   const head = JSON.stringify({ schema, name, version, platform, epoch, commit, dirty: dirty === true || undefined })
   const components = manifest.components.map((c) => JSON.stringify(inOrder(c, COMPONENT_KEYS)))
-  const entries = manifest.entries.map((e) => JSON.stringify(inOrder(e, ENTRY_KEYS[e.type])))
+  const entries = manifest.entries.map(entryText)
   return `${head.slice(0, -1)},\n"components":${lines(components)},\n"entries":${lines(entries)}}\n`
+}
+
+/** One of thousands: a text in the order of `ENTRY_KEYS`. */
+function entryText(entry: Entry): string {
+  const { path, type, mode } = entry
+  const head = `{"path":${JSON.stringify(path)},"type":"${type}","mode":${mode}`
+  if (type === 'dir') return `${head}}`
+  if (type === 'link') return `${head},"target":${JSON.stringify(entry.target)}}`
+  return `${head},"size":${entry.size},"sha256":${JSON.stringify(entry.sha256)}}`
 }
 
 /** sha256 of the canonical text, hexadecimal. */

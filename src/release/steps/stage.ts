@@ -2,13 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, ShipError, throwIfAborted } from '../../errors.ts'
 import type { PackedContent, PackedPayload } from '../../formats/payload.ts'
-import type { Drift } from '../../host/session.ts'
+import type { Drift, HostState } from '../../host/session.ts'
 import { WORTH_KEEPING } from '../../host/payload.ts'
 import { size } from '../../size.ts'
 import { basesOn } from '../bases.ts'
 import { liveRecord, type Observed } from '../observe.ts'
 import { newestFirst } from '../retention.ts'
-import { sessionOf, type At, type Run, type Step } from '../step.ts'
+import { sessionOf, type At, type Choice, type Run, type Step } from '../step.ts'
 
 /** A host whose connection is cut this often in one run is given up. */
 const MAX_CUTS = 3
@@ -63,17 +63,33 @@ export function lookAhead(run: Run, observed: readonly Observed[]): NonNullable<
   )
 }
 
+/** Chooses what to send to the hosts that lack the target, before they are locked: what a choice rests on is looked at again under the lock. */
+export function chooseAhead(run: Run, observed: readonly Observed[]): NonNullable<Run['chosen']> {
+  const lacking = run.plan.hosts.filter(({ action }) => action === 'stage')
+  return new Map(
+    lacking.flatMap(({ host }) => {
+      const state = observed.find((one) => one.host === host)?.state
+      if (!state) return []
+      const session = run.fleet.session(host)
+      return [[host, choose(run, state, { session, signal: run.io.signal }).catch(() => undefined)]]
+    }),
+  )
+}
+
+async function choose(run: Run, state: HostState, ask: Parameters<typeof basesOn>[2]): Promise<Choice> {
+  const bases = state.tools.copy === false ? [] : await basesOn(run.manifest ?? { entries: [] }, state, ask)
+  return { bases, payload: run.pack(state.tools, bases) }
+}
+
 /** Sends what the host lacks. When its own releases turn out not to be what they were, all of it is sent. */
 async function send(at: At): Promise<string> {
   const { tools } = at.state
-  const target = at.run.manifest ?? { entries: [] }
   const ask = { session: sessionOf(at), signal: at.signal }
-  const bases = tools.copy === false ? [] : await basesOn(target, at.state, ask)
+  const { bases, payload: packed } = (await at.run.chosen?.get(at.host.name)) ?? (await choose(at.run, at.state, ask))
   if (at.host.transport === 'rsync' && tools.rsync !== true) {
     const text = 'rsync is not on both sides, so files that changed are sent whole'
     at.run.io.emit({ event: 'log', step: 'stage', host: at.host.name, text })
   }
-  const packed = at.run.pack(tools, bases)
   // What rsync brings lies there twice for a moment.
   const isTight = packed.near && at.state.disk.freeBytes < packed.treeBytes + packed.near.sizeBytes + SPARE_BYTES
   const payload = isTight === true ? at.run.pack({ ...tools, rsync: false }, bases) : packed

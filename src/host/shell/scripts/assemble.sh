@@ -12,21 +12,37 @@ edited() {
 each_of() { sed 's|^|./|' | tr '\n' '\0' | xargs -0 -r "$@"; }
 
 # All of the base at once, before the stream is read: quicker than file by file, and done while the stream is on its way. Only where the base
-# is as it was checked: then there is nothing in it but what was sent, and every mode is right.
+# is as it was checked: then there is nothing in it but what was sent, and every mode is right. That is found out beside.
 copy_base() {
   whole=no
   [ "$most" = most ] && [ -s "$ship/manifests/$base.inodes" ] || return 0
-  inodes_of "$root/releases/$base" | cmp -s - "$ship/manifests/$base.inodes" || return 0
   case $(cp --help 2>&1) in *--reflink*) ;; *) return 0 ;; esac
+  case $(xargs --help 2>&1) in *-P*) ;; *) return 0 ;; esac
+  inodes_of "$root/releases/$base" | cmp -s - "$ship/manifests/$base.inodes" &
+  looking=$!
+  complaint=$({ cd "$root/releases/$base" && copy_all; } 2>&1)
+  copied=$?
+  if ! wait "$looking"; then
+    rm -rf "${part:?}/$tree"
+    return 0
+  fi
+  [ "$copied" = 0 ] || abandon write "$complaint"
   whole=yes
-  way=--reflink=auto
-  [ "$how" = copy ] || way=-l
-  complaint=$(mkdir "$part/$tree" 2>&1 && cp -a "$way" "$root/releases/$base/." "$part/$tree" 2>&1) || abandon write "$complaint"
   # Links that were laid over it, into shared/, go before anything can be written through them.
   line_of "$records/$base.json" || line=
   case $line in *'"shared":[]'*) ;; *) take_out_links ;; esac
   # It reaches the disk while the stream comes.
   sync -f "$part" >/dev/null 2>&1 </dev/null &
+}
+
+# Everything from here to the tree, what lies in folders on all processors. The folders themselves are made before, or two would make the same.
+copy_all() {
+  way=--reflink=auto
+  [ "$how" = copy ] || way=-l
+  mkdir "$part/$tree" || return 1
+  find . -mindepth 1 -maxdepth 1 ! -type d -print0 | xargs -0 -r cp -dR --preserve=mode "$way" -t "$part/$tree" || return 1
+  find . -mindepth 1 -maxdepth 1 -type d -print0 | (cd "$part/$tree" && xargs -0 -r mkdir) || return 1
+  find . -mindepth 2 -maxdepth 2 -print0 | xargs -0 -r -n 40 -P "$(processors)" cp -dR --preserve=mode "$way" --parents -t "$part/$tree"
 }
 
 take_out_links() {

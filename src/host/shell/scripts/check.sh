@@ -1,12 +1,14 @@
 # How a tree that came is held against its lists, which were held against their digests. It stands before stage.sh, and works in the tree.
 
 # Every file by its digest, on all processors, each with a part of the list; with fewer files than those the first have one each, and the
-# others none. What was checked is counted: a program that was ended has checked nothing.
+# others none.
 check_files() {
-  processors=$(nproc 2>/dev/null) || processors=1
+  processors=$(processors)
+  each=$(((files + processors - 1) / processors))
+  if command -v openssl >/dev/null 2>&1 && are_same; then return; fi
+  # What was checked is counted: a program that was ended has checked nothing.
   complaint=$(
     {
-      each=$(((files + processors - 1) / processors))
       from=1
       while [ "$from" -le "$files" ]; do
         tail -n "+$from" ../sums | head -n "$each" | sha256sum -c 2>&1 &
@@ -17,6 +19,21 @@ check_files() {
       END { if (!said && good != files) print good + 0 " of " files " files could be checked" }'
   )
   [ -z "$complaint" ] || abandon damaged "$complaint"
+}
+
+# Whether openssl comes to the same list: it is two to three times as quick as the sha256sum of many systems. Where it does not, for whatever
+# reason, sha256sum finds out what is wrong.
+are_same() {
+  working=
+  from=1
+  while [ "$from" -le "$files" ]; do
+    tail -n "+$from" ../sums | head -n "$each" >"../sums.$from"
+    cut -c 67- "../sums.$from" | each_of openssl dgst -sha256 -r 2>/dev/null | sed 's| \*\./|  |' | cmp -s - "../sums.$from" &
+    working="$working $!"
+    from=$((from + each))
+  done
+  for one in $working; do wait "$one" || working=; done
+  [ -n "$working" ] || [ "$files" = 0 ]
 }
 
 # All at once, where readlink takes many; else, and to find out which, one by one.

@@ -17,6 +17,8 @@ abandon() {
   fail "$1" "$why"
 }
 
+processors() { nproc 2>/dev/null || echo 1; }
+
 begin_receiving() {
   free=$(free_of k "$root")
   rm -rf "$part"
