@@ -13,6 +13,7 @@ import { fileDigest } from '../file-digest.ts'
 import { manifestFileName } from '../formats/bundle.ts'
 import { inStep, type Io } from '../io.ts'
 import { canonicalManifest, manifestDigest, parseManifest, type Tree } from '../tree/manifest.ts'
+import { keepManifest } from '../tree/seen.ts'
 import { markBuiltHere } from '../formats/built-here.ts'
 import { ownVersion } from '../own-version.ts'
 import { size } from '../size.ts'
@@ -147,6 +148,7 @@ export async function publish(dist: string, tree: Tree, parts: PublishParts, io:
     for (const { kind, format, sha256 } of archives)
       if (kind === 'bundle' && format !== undefined)
         await markBuiltHere({ format, archive: sha256, manifest: manifestSum })
+    await keepManifest(manifest, manifestSum)
     await writeList(dist, temp, build)
     return build
   } finally {

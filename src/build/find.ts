@@ -18,10 +18,12 @@ export interface BundleQuestion {
   readonly cwd: string
   /** As typed; undefined: the newest. */
   readonly wanted: string | undefined
+  /** Called when a build is found, before its archive is opened. */
+  readonly onChosen?: () => void
 }
 
 /** Opens the bundle; its content is not read yet. Rejects (reason `usage`) naming what there is instead. */
-export async function findBundle({ dist, app, cwd, wanted }: BundleQuestion): Promise<Bundle> {
+export async function findBundle({ dist, app, cwd, wanted, onChosen }: BundleQuestion): Promise<Bundle> {
   if (wanted !== undefined && isDebFile(wanted)) {
     throw new ShipError('usage', `"${wanted}" is a package, and an archive is needed`, {
       next: [`give a version, or a file that ends in ${formats.map((f) => `.${f.name}`).join(', ')}`],
@@ -32,7 +34,9 @@ export async function findBundle({ dist, app, cwd, wanted }: BundleQuestion): Pr
     if (!existsSync(file)) throw new ShipError('usage', `"${wanted}" does not exist`)
     return openBundle(file)
   }
-  return openArchive(dist, await chosenBuild({ dist, app, cwd, wanted }))
+  const build = await chosenBuild({ dist, app, cwd, wanted })
+  onChosen?.()
+  return openArchive(dist, build)
 }
 
 /** Path of a built package; `wanted` as for bundles, or the name of a .deb. Rejects (reason `usage`) naming what there is instead. */

@@ -98,13 +98,23 @@ async function checkSignature(bundle: Bundle, project: Project, { io }: Context)
 }
 
 /** What `release` and `plan` are asked to do. */
-export async function chosenRelease(input: Input, context: Context): Promise<ReleaseRequest> {
+export async function chosenRelease(
+  input: Input,
+  context: Context,
+  onChosen?: (environment: Environment) => void,
+): Promise<ReleaseRequest> {
   const project = await openProject(context)
   const environment = await chosenEnvironment(input, context, project)
   const catchUp = input.on('catchUp')
   if (catchUp && input.args[0] !== undefined) throw new ShipError('usage', 'a bundle and --catch-up exclude each other')
   const wanted = catchUp ? await catchUpVersion(environment, context.io) : input.args[0]
-  const question = { dist: distOf(project), app: project.name, cwd: context.cwd, wanted }
+  const question = {
+    dist: distOf(project),
+    app: project.name,
+    cwd: context.cwd,
+    wanted,
+    onChosen: () => onChosen?.(environment),
+  }
   const { bundle, deb } = await builtFor(environment, question, context)
   const { name } = bundle.manifest
   if (name !== project.name) {

@@ -10,6 +10,7 @@ import { inStep, type Io } from '../io.ts'
 import { openFilesLimit } from '../open-files.ts'
 import type { Host } from '../transport/transport.ts'
 import { connectionsAtOnce } from './files-needed.ts'
+import type { Opening } from './opening.ts'
 import { allOrThrow, mergedError, reachedOrThrow, type HostFailure, type HostResult, type Missing } from './results.ts'
 
 /** Connections and scripts at once. Above it hosts wait their turn; one process reaches 300 hosts in a few seconds with it. */
@@ -61,7 +62,10 @@ export async function stepOnHosts<T>(
 }
 
 /** `busy`: a whole run follows, and no single question. */
-type ConnectOptions = Pick<SessionOptions, 'busy' | 'question'>
+interface ConnectOptions extends Pick<SessionOptions, 'busy' | 'question'> {
+  /** Sessions that are being opened already. */
+  readonly opening?: Opening | undefined
+}
 
 /** Open sessions by host name. A lost connection is opened anew on demand, so that an undo can reach the host again. */
 export interface Fleet {
@@ -160,7 +164,7 @@ export function withoutMissing(fleet: Fleet, lost: readonly Missing[]): Fleet {
 export async function connect(
   hosts: readonly Host[],
   io: Io,
-  { busy, question }: ConnectOptions = {},
+  { busy, question, opening }: ConnectOptions = {},
 ): Promise<HostResult<HostSession>[]> {
   const atOnce = connectionsAtOnce(hosts, AT_ONCE, openFilesLimit)
   return stepOnHosts(
@@ -170,7 +174,8 @@ export async function connect(
     async (host) => {
       const onChoice = (text: string): void => io.emit({ event: 'log', step: 'connect', host: host.name, text })
       try {
-        return { value: await openSession(host, { signal: io.signal, busy, question, onChoice }) }
+        const how = { signal: io.signal, onChoice }
+        return { value: await (opening?.take(host, how) ?? openSession(host, { ...how, busy, question })) }
       } catch (error) {
         throw givenUp(io.signal) ?? error
       }

@@ -6,7 +6,8 @@ import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
 import { fileDigest } from '../file-digest.ts'
 import { readForeign } from '../foreign.ts'
 import { escapeControls } from '../names.ts'
-import { manifestDigest, MAX_MANIFEST_BYTES, parseManifest, type Entry, type Manifest } from '../tree/manifest.ts'
+import { manifestDigest, MAX_MANIFEST_BYTES, type Entry, type Manifest } from '../tree/manifest.ts'
+import { readManifest } from '../tree/seen.ts'
 import { wasBuiltHere } from './built-here.ts'
 import type { ArchiveEntry, Content, Format } from './format.ts'
 import { formatOfFile, formats } from './index.ts'
@@ -141,15 +142,15 @@ export async function verifyListed(bundle: Bundle, signal: AbortSignal): Promise
 export async function openManifest(file: string): Promise<Manifest> {
   const format = formatOfFile(file)
   if (format) return manifestBeside(file, format)
-  const manifest = await readManifest(file)
+  const manifest = await readManifestFile(file)
   if (manifest) return manifest
   throw new ShipError('usage', `"${basename(file)}" does not exist`)
 }
 
 /** Undefined when there is no such file. */
-async function readManifest(file: string): Promise<Manifest | undefined> {
+async function readManifestFile(file: string): Promise<Manifest | undefined> {
   const bytes = await readForeign(file, MAX_MANIFEST_BYTES)
-  return bytes && namedAfter(file, () => parseManifest(bytes))
+  return bytes && namedAfter(file, () => readManifest(bytes))
 }
 
 async function manifestBeside(archive: string, format: Format): Promise<Manifest> {
@@ -157,7 +158,7 @@ async function manifestBeside(archive: string, format: Format): Promise<Manifest
   // `shop-1.4.2-linux-x64` has its manifest in `shop-1.4.2.manifest.json`.
   const stems = [stem, stem.replace(/-[a-z0-9]+-[a-z0-9]+$/, '')]
   for (const file of stems.map((s) => join(dirname(archive), `${s}.manifest.json`))) {
-    const manifest = await readManifest(file)
+    const manifest = await readManifestFile(file)
     if (!manifest) continue
     const name = format.fileName(manifest)
     if (name === basename(archive) && manifestFileName(manifest) === basename(file)) return manifest
@@ -174,9 +175,9 @@ async function manifestBeside(archive: string, format: Format): Promise<Manifest
 }
 
 /** What is wrong in a file is told with the file's name. */
-function namedAfter<T>(file: string, parse: () => T): T {
+async function namedAfter<T>(file: string, parse: () => Promise<T>): Promise<T> {
   try {
-    return parse()
+    return await parse()
   } catch (error) {
     if (!(error instanceof ShipError)) throw error
     throw new ShipError(error.reason, `${escapeControls(basename(file))}: ${error.message}`, {

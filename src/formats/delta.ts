@@ -52,7 +52,10 @@ export function bestDelta(
 ): Delta | undefined {
   const held = bases.map(heldFiles)
   const minNear = near ? MIN_NEAR_BYTES : Number.POSITIVE_INFINITY
-  const deltas = bases.map((base, index) => deltaFrom(target, base, [held[index] ?? [], ...held], minNear))
+  const deltas = bases.map((base, index) => {
+    const own = held[index] ?? []
+    return deltaFrom(target, base, [own, ...held.filter((files) => files !== own)], minNear)
+  })
   const [best] = deltas.filter((d) => d.kept.size + d.near.size > 0).toSorted((a, b) => a.sentBytes - b.sentBytes)
   return best
 }
@@ -81,7 +84,7 @@ function heldFiles({ version, manifest, shared }: Base): HeldFile[] {
   )
 }
 
-/** `held`: the files of the base, then those of all bases. */
+/** `held`: the files of the base, then those of the others. */
 function deltaFrom(target: Manifest, base: Base, held: readonly (readonly HeldFile[])[], minNear: number): Delta {
   const inBase = new Map((held[0] ?? []).map((f) => [f.path, f]))
   const places = new Map<string, string>()

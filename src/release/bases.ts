@@ -2,13 +2,11 @@
  * Which releases of a host a new one can be put together from: those whose manifests are known here. A manifest is named by its digest,
  * which the host's record carries, so one that was seen before need not be asked for again.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { cacheFolder } from '../cache-folder.ts'
 import { digestOf } from '../formats/check-lists.ts'
 import { lackingBytes, type Base } from '../formats/delta.ts'
 import type { HostSession, HostState, ReleaseRecord } from '../host/session.ts'
-import { canonicalManifest, parseManifest, type Manifest } from '../tree/manifest.ts'
+import { parseManifest, type Manifest } from '../tree/manifest.ts'
+import { keepManifest, seenManifest } from '../tree/seen.ts'
 import { liveRecord } from './observe.ts'
 import { newestFirst } from './retention.ts'
 
@@ -51,38 +49,6 @@ export async function manifestOf(
   return (await seenManifest(record.digest)) ?? askedManifest(record, session, signal)
 }
 
-/** Read once for all hosts of a run, however many ask at once; a digest never means another manifest. */
-const seen = new Map<string, Promise<Manifest | undefined>>()
-
-/** Keeps a manifest for later runs. Best effort: without it the next run asks the host. */
-export async function keepManifest(manifest: Manifest, digest: string): Promise<void> {
-  seen.set(digest, Promise.resolve(manifest))
-  const file = fileOf(digest)
-  try {
-    await mkdir(join(file, '..'), { recursive: true })
-    await writeFile(`${file}.${process.pid}`, canonicalManifest(manifest))
-    await rename(`${file}.${process.pid}`, file)
-  } catch {
-    // A read-only home is no reason to fail.
-  }
-}
-
-/** Of a release that was seen before, here. */
-export async function seenManifest(digest: string): Promise<Manifest | undefined> {
-  const known = seen.get(digest)
-  if (known) return known
-  const reading = readSeen(digest)
-  seen.set(digest, reading)
-  const manifest = await reading
-  if (!manifest && seen.get(digest) === reading) seen.delete(digest)
-  return manifest
-}
-
-async function readSeen(digest: string): Promise<Manifest | undefined> {
-  const text = await readFile(fileOf(digest), 'utf8').catch(() => undefined)
-  return text === undefined ? undefined : ofDigest(text, digest)
-}
-
 async function askedManifest(
   { version, digest }: ReleaseRecord,
   session: HostSession,
@@ -101,8 +67,4 @@ function ofDigest(text: string, digest: string): Manifest | undefined {
   } catch {
     return undefined
   }
-}
-
-function fileOf(digest: string): string {
-  return join(cacheFolder(), 'manifests', `${digest}.json`)
 }

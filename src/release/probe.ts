@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Environment } from '../config/environment.ts'
 import { ShipError, throwIfAborted } from '../errors.ts'
 import { openFleet, stepOnHosts, withoutMissing, type Fleet } from '../fleet/fleet.ts'
+import { openAhead as openSessions, type Opening } from '../fleet/opening.ts'
 import { mergedError, reachedOrThrow, type HostFailure, type HostResult, type Missing } from '../fleet/results.ts'
+import type { SessionOptions } from '../host/open.ts'
 import type { HostSession, HostState } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Host } from '../transport/transport.ts'
@@ -21,8 +23,20 @@ const UNTOUCHED = 'nothing was changed on any host'
 export interface ReachOptions {
   /** Rejects with reason `locked` when a run that is known to live holds a host: no need to try. */
   readonly refuseLocked?: boolean
+  /** Sessions that are being opened already. */
+  readonly opening?: Opening | undefined
   /** What else is wrong with a host in this state. Told with the hosts that are not reached, which a plan would never come to. */
   readonly problem?: (host: Host, state: HostState) => ShipError | undefined
+}
+
+/** Begins to connect to the hosts of an environment for a run that will reach them. */
+export function openAhead(environment: Environment, { signal }: Io): Opening {
+  return openSessions(environment.hosts, { ...sessionsFor(environment), busy: true, signal })
+}
+
+/** Every run begins by asking for the state. */
+function sessionsFor(environment: Environment): Pick<SessionOptions, 'question'> {
+  return { question: { sharedFiles: askedFiles({ environment }) } }
 }
 
 export interface Reached {
@@ -43,7 +57,8 @@ export async function reach(environment: Environment, io: Io, options: ReachOpti
   const opened = await openFleet(environment, io, {
     mayMiss,
     busy: options.refuseLocked === true,
-    question: { sharedFiles: askedFiles({ environment }) },
+    ...sessionsFor(environment),
+    opening: options.opening,
     alsoWrong: async (reached) => failures(await ask(reached, io, options), options),
   })
   try {

@@ -1,6 +1,7 @@
 /** `ship release` and `ship plan`: a bundle, an environment, and the plan that brings one to the other. */
 import { rm } from 'node:fs/promises'
 import type { Environment } from '../config/environment.ts'
+import type { Opening } from '../fleet/opening.ts'
 import type { Bundle } from '../formats/bundle.ts'
 import { packagePayload, type PackageFile } from '../formats/package-payload.ts'
 import { nativeCompression, packPayload, type PackedContent, type PackedPayload } from '../formats/payload.ts'
@@ -11,7 +12,8 @@ import { makeScratch } from '../scratch.ts'
 import { size } from '../size.ts'
 import { diffManifests } from '../tree/diff.ts'
 import type { Manifest } from '../tree/manifest.ts'
-import { isEnough, keepManifest, manifestOf, seenManifest } from './bases.ts'
+import { keepManifest, seenManifest } from '../tree/seen.ts'
+import { isEnough, manifestOf } from './bases.ts'
 import { foresee, foreseen } from './foreseen.ts'
 import { keepAfter } from './known.ts'
 import { releaseProblem } from './fit.ts'
@@ -38,6 +40,8 @@ export interface ReleaseRequest extends Overrides {
   readonly allowDowngrade?: boolean | undefined
   /** Also something older than what passed a point of no return. */
   readonly force?: boolean | undefined
+  /** The hosts, as far as they are being connected to already. What nobody takes of it is given up by whoever began it. */
+  readonly opening?: Opening | undefined
   /** A plan shown or saved before; the run is refused when it would do anything else. */
   readonly expected?: Expected | undefined
 }
@@ -89,13 +93,17 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
     const { commit } = bundle.manifest
     const pack: Run['pack'] = (tools, bases) => packing.pack(checked, tools, bases)
     const run: Run = { plan, fleet, environment, io, commit, deb, relay, manifest: bundle.manifest, pack }
-    const running = transact({ ...run, chosen: chooseAhead(run, observed) })
-    // Beside the run, which waits for hosts most of the time.
-    kept = keepManifest(bundle.manifest, bundle.digest)
+    const chosen = chooseAhead(run, observed)
+    const running = transact({ ...run, chosen })
+    // While hosts are waited for: when all is packed.
+    const packed = Promise.all(
+      [...chosen.values()].map(async (choice) => (await choice)?.payload.content.catch(() => undefined)),
+    )
+    kept = packed.then(() => keepManifest(bundle.manifest, bundle.digest))
     // Told as far as it is known here: nobody is asked for it once the release is through.
     const told = (p: HostPlan): Promise<HostPlan> =>
       withChanges(p, bundle.manifest, observed, (live) => seenManifest(live.digest))
-    const early = Promise.all(plan.hosts.map(told))
+    const early = packed.then(() => Promise.all(plan.hosts.map(told)))
     const report = await running
     if (!report.error) await Promise.all([keepAfter(plan, observed), deb ? undefined : foresee(plan, observed)])
     // What was not known before the run may be now.
@@ -121,7 +129,11 @@ async function reachChecked(
 ): Promise<Reached & { readonly checked: Bundle }> {
   const refused = new AbortController()
   const asking = { ...io, signal: AbortSignal.any([io.signal, refused.signal]) }
-  const reaching = reach(request.environment, asking, { ...options, problem: problemOf(request) })
+  const reaching = reach(request.environment, asking, {
+    ...options,
+    opening: request.opening,
+    problem: problemOf(request),
+  })
   const closing = reaching.then(
     ({ fleet }) =>
       () =>
