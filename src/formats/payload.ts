@@ -134,8 +134,8 @@ async function packContent(
   const isNative = !delta && bundle.format === NATIVE[compression]
   const packing = isNative ? bundle.archive : packTree(bundle, { ...options, sends: delta?.sends, near })
   // The one waits for the disk and other threads, the other for this one.
-  const heading = (): Promise<Buffer> => {
-    const members = delta ? deltaMembers(lists, delta, near) : lists
+  const heading = async (): Promise<Buffer> => {
+    const members = delta ? await deltaMembers(lists, delta, near) : lists
     return compressed(tarOf(members, bundle.manifest.epoch), compression)
   }
   const [archive, head] = await Promise.all([packing, heading()])
@@ -152,14 +152,19 @@ function contentBytes({ entries }: Manifest): number {
   return entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
 }
 
-/** The lists as edits of the base's, and what the host copies by itself. */
-function deltaMembers(
+/** The lists as edits of the base's, and what the host copies by itself. Others have their turn in between: a connection may be waiting. */
+async function deltaMembers(
   lists: Lists,
   { base, kept, copies, gone }: Delta,
   near: Near | undefined,
-): Record<string, string> {
+): Promise<Record<string, string>> {
   const before = checkLists(base.manifest)
-  const edits = LISTS.map((name) => [`${name}.edits`, lineEdits(before[name], lists[name])] as const)
+  const edits: [string, string][] = []
+  for (const name of LISTS) {
+    await nextTurn()
+    edits.push([`${name}.edits`, lineEdits(before[name], lists[name])])
+  }
+  await nextTurn()
   return {
     checks: lists.checks,
     ...Object.fromEntries(edits),

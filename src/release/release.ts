@@ -1,5 +1,6 @@
 /** `ship release` and `ship plan`: a bundle, an environment, and the plan that brings one to the other. */
 import { rm } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Environment } from '../config/environment.ts'
 import type { Opening } from '../fleet/opening.ts'
 import type { Bundle } from '../formats/bundle.ts'
@@ -204,6 +205,8 @@ function packOnce(folder: string, { app, name, limit, hosts }: Environment, io: 
   const foresee = async (bundle: Bundle): Promise<void> => {
     const found = await foreseen(app, name)
     if (!found || found.base.digest === bundle.digest || !isEnough(bundle.manifest, [found.base])) return
+    // A connection may be waiting.
+    await nextTurn()
     if (!signal.aborted) begin(bundle, { gzip: true, ...found.tools }, [found.base])
   }
   const pack: Packing['pack'] = (bundle, tools, bases) => {
