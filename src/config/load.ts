@@ -73,12 +73,16 @@ async function read(file: string, shown: string): Promise<unknown> {
 }
 
 /**
- * JSON by the YAML reader too, for its positions; what only YAML allows is still refused in a .json file. The reader is loaded for them alone:
- * it is the largest part of what a configuration may need.
+ * What is wrong in JSON is told by the YAML reader too, for its positions; what only YAML allows is still refused in a .json file. The reader is
+ * loaded for them alone: it is the largest part of what a configuration may need.
  */
 async function readData(file: string, shown: string): Promise<unknown> {
-  const [{ parseDocument }, { placeText }] = await Promise.all([import('yaml'), import('./locate.ts')])
   const text = readFileSync(file, 'utf8')
+  if (file.endsWith('.json')) {
+    const value = plainJson(text)
+    if (value !== undefined) return value
+  }
+  const [{ parseDocument }, { placeText }] = await Promise.all([import('yaml'), import('./locate.ts')])
   const document = parseDocument(text, { prettyErrors: false, version: '1.2' })
   const [error] = document.errors
   if (error) throw new ShipError('config', `${placeText(shown, text, error.pos[0])}  ${error.message.split('\n')[0]}`)
@@ -88,6 +92,23 @@ async function readData(file: string, shown: string): Promise<unknown> {
   } catch (cause) {
     throw new ShipError('config', `${shown}  ${messageOf(cause)}`, { cause })
   }
+}
+
+/** A JSON text in which no key stands twice; `JSON.parse` would take the last one without a word. Undefined where anything is wrong. */
+function plainJson(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text)
+    const strings = text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)
+    return [...strings].filter(([, colon]) => colon !== undefined).length === keysIn(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function keysIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const inner = Object.values(value).reduce<number>((sum, one) => sum + keysIn(one), 0)
+  return inner + (Array.isArray(value) ? 0 : Object.keys(value).length)
 }
 
 const HEADERS = new Set(['headers', 'expectHeaders'])

@@ -1,29 +1,24 @@
 /** `ship release` and `ship plan`: a bundle, an environment, and the plan that brings one to the other. */
 import { rm } from 'node:fs/promises'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Environment } from '../config/environment.ts'
 import type { Opening } from '../fleet/opening.ts'
 import type { Bundle } from '../formats/bundle.ts'
-import { packagePayload, type PackageFile } from '../formats/package-payload.ts'
-import { nativeCompression, packPayload, type PackedContent, type PackedPayload } from '../formats/payload.ts'
-import type { Base } from '../formats/delta.ts'
-import type { DebFile, HostState, ReleaseRecord } from '../host/session.ts'
-import { inStep, type Io } from '../io.ts'
+import type { DebFile, ReleaseRecord } from '../host/session.ts'
+import type { Io } from '../io.ts'
 import { makeScratch } from '../scratch.ts'
-import { size } from '../size.ts'
 import { diffManifests } from '../tree/diff.ts'
 import type { Manifest } from '../tree/manifest.ts'
 import { keepManifest, seenManifest } from '../tree/seen.ts'
-import { isEnough, manifestOf } from './bases.ts'
-import { foresee, foreseen } from './foreseen.ts'
+import { manifestOf } from './bases.ts'
+import { foresee } from './foreseen.ts'
 import { keepAfter } from './known.ts'
 import { releaseProblem } from './fit.ts'
 import { guardRelease, type Overrides } from './guards.ts'
 import { liveRecord, type Observed } from './observe.ts'
+import { packageOnce, packOnce } from './packing.ts'
 import { releasePlan, type HostPlan, type Plan } from './plan.ts'
 import { refusePlanDrift, type Expected } from './plan-drift.ts'
 import { reach, type Reached, type ReachOptions } from './probe.ts'
-import { rateLimit } from './rate.ts'
 import { openRelay, type Relay } from './relay.ts'
 import type { Run } from './step.ts'
 import { chooseAhead } from './steps/stage.ts'
@@ -79,7 +74,7 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
     : packOnce(scratch, environment, io)
   const { fleet, observed, pools, checked } = await reachChecked(request, io, {
     refuseLocked: true,
-    onChecked: (whole) => void packing.foresee(whole),
+    onChecked: (whole) => void packing.packAhead(whole),
   }).catch(async (error: unknown) => {
     await packing.close()
     await rm(scratch, { recursive: true, force: true })
@@ -158,92 +153,6 @@ async function reachChecked(
 function problemOf(request: ReleaseRequest): ReachOptions['problem'] {
   const { environment, bundle, deb } = request
   return (host, state) => releaseProblem(environment, host, { ...bundle, deb }, state, request)
-}
-
-/** Payloads of one bundle for all hosts of a run. */
-interface Packing {
-  readonly pack: (bundle: Bundle, ...args: Parameters<Run['pack']>) => PackedPayload
-  /** Packs what will probably be asked for, unless that is nothing. */
-  readonly foresee: (bundle: Bundle) => Promise<void>
-  /** Ends what nobody waits for. */
-  readonly close: () => Promise<void>
-}
-
-/** A package is sent as it was built, alike to all hosts. */
-function packageOnce(file: PackageFile, manifest: Manifest, limit: number | undefined): Packing {
-  const limited = rateLimit(limit)
-  const payload = packagePayload(file, manifest)
-  return {
-    pack: () => withContent(payload, ({ open, ...rest }) => ({ ...rest, open: (offset) => limited(open(offset)) })),
-    foresee: () => Promise.resolve(),
-    close: () => Promise.resolve(),
-  }
-}
-
-/** Makes a payload at most once for all hosts with the same tools and releases; hosts that ask meanwhile wait for it. */
-function packOnce(folder: string, { app, name, limit, hosts }: Environment, io: Io): Packing {
-  const packed = new Map<string, PackedPayload>()
-  const begun = new Map<string, PackedPayload>()
-  const over = new AbortController()
-  const signal = AbortSignal.any([io.signal, over.signal])
-  const limited = rateLimit(limit)
-  const begin = (
-    bundle: Bundle,
-    tools: Pick<HostState['tools'], 'zstd' | 'gzip' | 'rsync'>,
-    bases: readonly Base[],
-  ) => {
-    const native = nativeCompression(bundle)
-    const usesNative = native !== undefined && tools[native] && bases.length === 0
-    const compression = usesNative ? native : tools.zstd ? 'zstd' : 'gzip'
-    const near = tools.rsync === true
-    const releases = bases.map(({ version, digest, shared }) => [version, digest, shared])
-    const key = JSON.stringify([compression, near, ...releases])
-    const payload = begun.get(key) ?? packPayload(bundle, { compression, folder, bases, near, signal })
-    begun.set(key, payload)
-    return { key, payload, usesNative }
-  }
-  const foresee = async (bundle: Bundle): Promise<void> => {
-    const found = await foreseen(app, name)
-    if (!found || found.base.digest === bundle.digest || !isEnough(bundle.manifest, [found.base])) return
-    // A connection may be waiting.
-    await nextTurn()
-    if (!signal.aborted) begin(bundle, { gzip: true, ...found.tools }, [found.base])
-  }
-  const pack: Packing['pack'] = (bundle, tools, bases) => {
-    const { key, payload, usesNative } = begin(bundle, tools, bases)
-    const known = packed.get(key)
-    if (known) return known
-    // Every rsync limits itself, so each gets its share.
-    const share = limit === undefined ? undefined : limit / hosts.length
-    const limitedNear = payload.near && { ...payload.near, bytesPerSecond: share }
-    const told = usesNative ? payload : { ...payload, content: inPackStep(payload, io) }
-    const fresh = withContent({ ...told, near: limitedNear }, ({ open, ...rest }) => {
-      return { ...rest, open: (offset) => limited(open(offset)) }
-    })
-    packed.set(key, fresh)
-    return fresh
-  }
-  const close = async (): Promise<void> => {
-    over.abort()
-    await Promise.allSettled([...begun.values()].map(({ content }) => content))
-  }
-  return { pack, foresee, close }
-}
-
-/** The same payload with its bytes put differently. */
-function withContent(payload: PackedPayload, as: (content: PackedContent) => PackedContent): PackedPayload {
-  const content = payload.content.then(as)
-  content.catch(() => undefined)
-  return { ...payload, content }
-}
-
-/** Packing anew takes a while, so it is a step of its own. */
-async function inPackStep({ content, base, compression }: PackedPayload, io: Io): Promise<PackedContent> {
-  await inStep(io.emit, { step: 'pack' }, async () => {
-    const { sizeBytes } = await content
-    return `${size(sizeBytes)} as ${compression}${base === undefined ? '' : `, changes from ${base}`}`
-  })
-  return content
 }
 
 async function withChanges(

@@ -65,12 +65,12 @@ function connectOnce({ options, verifier, identities, through, ahead, signal }: 
     }
     signal.addEventListener('abort', abort, { once: true })
     client.on('connect', () => client.setNoDelay(true))
-    client.on('ready', () => {
-      void begun().then(() => {
-        settle()
-        resolve(client)
-      })
-    })
+    const ready = async (): Promise<void> => {
+      await begun()
+      settle()
+      resolve(client)
+    }
+    client.on('ready', () => void ready())
     client.on('error', (error: Error & { level?: string }) => {
       // The library goes on with the next identity; when none is left, the error of the login tells what the agent said.
       if (error.level === 'agent') return

@@ -115,12 +115,12 @@ export function openAtOnce(client: Client, { sessions, first }: Ahead): () => Pr
     failed(...said)
   }
   protocol.session = (channel, window, packet) => {
-    const [first] = free
-    if (!first) {
+    const [next] = free
+    if (!next) {
       session.call(protocol, channel, window, packet)
       return
     }
-    const [own, answer] = first
+    const [own, answer] = next
     free.delete(own)
     channels.update(own, channels.get(channel))
     channels.remove(channel)

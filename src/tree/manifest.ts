@@ -75,9 +75,9 @@ const texts = new WeakMap<Manifest, string>()
 export function canonicalManifest(manifest: Manifest): string {
   const known = texts.get(manifest)
   if (known !== undefined) return known
-  const text = canonicalText(manifest)
-  texts.set(manifest, text)
-  return text
+  const made = canonicalText(manifest)
+  texts.set(manifest, made)
+  return made
 }
 
 function canonicalText(manifest: Manifest): string {
@@ -103,9 +103,9 @@ export function manifestDigest(manifest: Manifest): string {
 }
 
 /** Reads what `canonicalManifest` wrote, where somebody vouches for that: nothing is looked at again. */
-export function manifestOfCanonical(text: string): Manifest {
-  const manifest = JSON.parse(text) as Manifest
-  texts.set(manifest, text)
+export function manifestOfCanonical(canonical: string): Manifest {
+  const manifest = JSON.parse(canonical) as Manifest
+  texts.set(manifest, canonical)
   return manifest
 }
 
