@@ -1,4 +1,6 @@
 /** What is wrong with a configuration is told as what it is: the word that was meant, a value of another type, a key of another kind. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { idleParts } from '../../src/config/idle.ts'
 import { environmentOf } from '../../src/config/environment.ts'
@@ -76,4 +78,19 @@ it('a role that no host has is told with what is for it, once', async () => {
     'no host of "live" has the role "db", so a health check for it does nothing',
   ])
   expect(idleParts({ hooks, health: [] }, hosts, 'live')).toHaveLength(1)
+})
+
+it.each([
+  [
+    '{\n  "name": "shop",\n  "keep": "a \\" : b",\n  "name": "other"\n}',
+    'ship.config.json:4:3  Map keys must be unique',
+  ],
+  ['{\n  "name": "shop",\n}', 'ship.config.json'],
+  ['{ name: shop }', 'ship.config.json'],
+])('JSON that is none, or has a key twice, is refused: %j', async (text, said) => {
+  writeFileSync(join(project.dir, 'ship.config.json'), text)
+  await expect(loadProject({ cwd: project.dir })).rejects.toMatchObject({
+    reason: 'config',
+    message: expect.stringContaining(said) as string,
+  })
 })

@@ -5,15 +5,18 @@
 check_files() {
   processors=$(processors)
   each=$(((files + processors - 1) / processors))
+  parts=
+  from=1
+  while [ "$from" -le "$files" ]; do
+    complaint=$({ tail -n "+$from" ../sums | head -n "$each" >"../sums.$from"; } 2>&1) || abandon write "$complaint"
+    parts="$parts ../sums.$from"
+    from=$((from + each))
+  done
   if command -v openssl >/dev/null 2>&1 && are_same; then return; fi
   # What was checked is counted: a program that was ended has checked nothing.
   complaint=$(
     {
-      from=1
-      while [ "$from" -le "$files" ]; do
-        tail -n "+$from" ../sums | head -n "$each" | sha256sum -c 2>&1 &
-        from=$((from + each))
-      done
+      for list in $parts; do sha256sum -c "$list" 2>&1 & done
       wait
     } | awk -v files="$files" '/: OK$/ { good++; next } said < 3 { said++; print }
       END { if (!said && good != files) print good + 0 " of " files " files could be checked" }'
@@ -21,19 +24,15 @@ check_files() {
   [ -z "$complaint" ] || abandon damaged "$complaint"
 }
 
-# Whether openssl comes to the same list: it is two to three times as quick as the sha256sum of many systems. Where it does not, for whatever
+# Whether openssl comes to the same lists: it is two to three times as quick as the sha256sum of many systems. Where it does not, for whatever
 # reason, sha256sum finds out what is wrong.
 are_same() {
   working=
-  from=1
-  while [ "$from" -le "$files" ]; do
-    tail -n "+$from" ../sums | head -n "$each" >"../sums.$from"
-    cut -c 67- "../sums.$from" | each_of openssl dgst -sha256 -r 2>/dev/null | sed 's| \*\./|  |' | cmp -s - "../sums.$from" &
+  for list in $parts; do
+    cut -c 67- "$list" | each_of openssl dgst -sha256 -r 2>/dev/null | sed 's| \*\./|  |' | cmp -s - "$list" &
     working="$working $!"
-    from=$((from + each))
   done
-  for one in $working; do wait "$one" || working=; done
-  [ -n "$working" ] || [ "$files" = 0 ]
+  for one in $working; do wait "$one" || return 1; done
 }
 
 # All at once, where readlink takes many; else, and to find out which, one by one.
