@@ -43,7 +43,7 @@ export async function scanHostKey(host: Host, signal: AbortSignal): Promise<Show
   const request = {
     options,
     verifier: { verify, keyTypes: [] },
-    identities: { agent: undefined, keys: [], problems: [] },
+    identities: Promise.resolve({ agent: undefined, keys: [], problems: [] }),
     signal,
   }
   await connectSsh(request).catch((error: unknown) => {

@@ -56,16 +56,17 @@ export function signAtOnce(client: Client): void {
 /**
  * The library asks for the service that logs in, and waits for the answer before it shows its first key; a server takes both in their order
  * (RFC 4253, 10), so the key follows at once. What it follows is the list of signatures that the server takes, without which an rsa key would
- * sign in the old way: OpenSSH sends it with the end of the key exchange, and one that sends none is waited for as before.
+ * sign in the old way: OpenSSH sends it with the end of the key exchange, and one that sends none is waited for as before. So is every server
+ * unless it `may` be so.
  */
-export function loginAtOnce(client: Client): void {
+export function loginAtOnce(client: Client, may: () => boolean): void {
   const protocol = (client as unknown as Inside)['_protocol']
   const { service, _handlers: handlers } = protocol ?? {}
   const { SERVICE_ACCEPT: accepted, EXT_INFO: listed } = handlers ?? {}
   if (!protocol || !handlers || !service || !accepted || !listed) return
   protocol.service = (name) => {
     service.call(protocol, name)
-    if (!isOpenSsh(client)) return
+    if (!isOpenSsh(client) || !may()) return
     let begun = false
     const begin = (said: unknown): void => {
       if (begun) return

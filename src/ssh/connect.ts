@@ -22,7 +22,8 @@ export interface Verifier {
 export interface ConnectRequest {
   readonly options: SshOptions
   readonly verifier: Verifier
-  readonly identities: Identities
+  /** Wanted when the server has shown its key: until then they may be collected. */
+  readonly identities: Promise<Identities>
   /** A connection through a jump host, instead of TCP. */
   readonly through?: Duplex | undefined
   /** What to open and begin together with the login, where the server allows. The first command may not have begun when the client is there. */
@@ -54,6 +55,9 @@ export async function connectSsh(request: ConnectRequest): Promise<Client> {
 function connectOnce({ options, verifier, identities, through, ahead, signal }: ConnectRequest): Promise<Client> {
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client()
+    let known: Identities | undefined
+    const collected = (async () => (known = await identities))()
+    collected.catch((error: unknown) => fail(error))
     let begun = (): Promise<void> => Promise.resolve()
     let refused: ShipError | undefined
     const abort = (): void => fail(signal.reason)
@@ -75,7 +79,7 @@ function connectOnce({ options, verifier, identities, through, ahead, signal }: 
       // The library goes on with the next identity; when none is left, the error of the login tells what the agent said.
       if (error.level === 'agent') return
       if (refused) fail(refused)
-      else if (error.level === 'client-authentication') void authError(options, identities).then(fail)
+      else if (error.level === 'client-authentication') void authError(options, identities).then(fail, fail)
       else fail(tooManyFiles(error) ?? unreachable(options, error))
     })
     client.on('close', () => fail(refused ?? unreachable(options, new Error('connection closed before it was ready'))))
@@ -93,13 +97,13 @@ function connectOnce({ options, verifier, identities, through, ahead, signal }: 
         cipher: { prepend: ['aes128-gcm@openssh.com'], append: [], remove: [] },
         ...(verifier.keyTypes.length > 0 ? { serverHostKey: preferred(verifier.keyTypes) } : {}),
       },
-      authHandler: offers(options, identities),
+      authHandler: offers(options, collected),
     })
     // Behind a key that is one of several, the server would note in its log what it could not take.
-    if (ahead && isOnlyOne(identities)) begun = openAtOnce(client, ahead)
+    if (ahead) begun = openAtOnce(client, ahead, () => known !== undefined && isOnlyOne(known))
     signAtOnce(client)
     // What an agent holds has to be asked for first: there is nothing to send at once.
-    if (identities.agent === undefined) loginAtOnce(client)
+    loginAtOnce(client, () => known !== undefined && known.agent === undefined)
   })
 }
 
@@ -111,14 +115,19 @@ function isOnlyOne({ agent, keys }: Identities): boolean {
 type AuthHandler = NonNullable<ConnectConfig['authHandler']>
 
 /** Each key once, the agent first; never "none" or a password, which cost a round trip or a secret. */
-function offers({ user }: SshOptions, identities: Identities): AuthHandler {
-  const all = [
-    ...(identities.agent === undefined ? [] : [{ type: 'agent' as const, username: user, agent: identities.agent }]),
-    ...identities.keys.map(({ key }) => ({ type: 'publickey' as const, username: user, key })),
+function offers({ user }: SshOptions, identities: Promise<Identities>): AuthHandler {
+  let queue: unknown[] | undefined
+  const all = (found: Identities): unknown[] => [
+    ...(found.agent === undefined ? [] : [{ type: 'agent', username: user, agent: found.agent }]),
+    ...found.keys.map(({ key }) => ({ type: 'publickey', username: user, key })),
   ]
-  const queue = [...all]
-  return ((_left: unknown, _partial: unknown, next: (offer: unknown) => void) => {
-    next(queue.shift() ?? false)
+  const next = async (give: (offer: unknown) => void): Promise<void> => {
+    queue ??= all(await identities)
+    give(queue.shift() ?? false)
+  }
+  return ((_left: unknown, _partial: unknown, give: (offer: unknown) => void) => {
+    // Why they could not be collected is told by whoever connects.
+    next(give).catch(() => undefined)
   }) as AuthHandler
 }
 
@@ -139,8 +148,8 @@ function preferred(types: readonly string[]): NonNullable<NonNullable<ConnectCon
   return (wanted.length > 0 ? wanted : [...supported]) as ReturnType<typeof preferred>
 }
 
-async function authError(options: SshOptions, identities: Identities): Promise<ShipError> {
-  const { agent, keys, problems } = identities
+async function authError(options: SshOptions, identities: Promise<Identities>): Promise<ShipError> {
+  const { agent, keys, problems } = await identities
   const tried = [
     agent === undefined ? 'no agent (SSH_AUTH_SOCK is not set)' : await describeAgent(agent),
     ...keys.map((k) => `${k.title}: refused by the host`),

@@ -51,7 +51,7 @@ const FIRST_CHANNEL = 0
  * channels. What it returns resolves, once somebody is logged in, when the first command runs or it is known that it does not. Without a channel for
  * it the connection ends: OpenSSH ends one that names a channel which it did not open.
  */
-export function openAtOnce(client: Client, { sessions, first }: Ahead): () => Promise<void> {
+export function openAtOnce(client: Client, { sessions, first }: Ahead, may: () => boolean): () => Promise<void> {
   const { _protocol: protocol, _chanMgr: channels } = client as unknown as Inside
   const { authPK: ask, session, exec: run, _handlers: handlers } = protocol ?? {}
   const { USERAUTH_FAILURE: failed, CHANNEL_OPEN_CONFIRMATION: opened, CHANNEL_OPEN_FAILURE: refused } = handlers ?? {}
@@ -91,7 +91,7 @@ export function openAtOnce(client: Client, { sessions, first }: Ahead): () => Pr
     }
   }
   const open = (): void => {
-    if (begun || !isOpenSsh(client)) return
+    if (begun || !isOpenSsh(client) || !may()) return
     begun = true
     if (first) runFirst(first)
     for (let n = 0; n < sessions; n++) {

@@ -1,5 +1,6 @@
 /** A host of the configuration -> one authenticated connection, through its jump hosts, each of them verified like any host. */
 import type { Duplex } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Client } from 'ssh2'
 import { messageOf, ShipError } from '../errors.ts'
 import { letGo } from './at-once.ts'
@@ -43,10 +44,12 @@ async function hop(target: Target, { pins, ahead, signal, depth }: HopContext): 
     import('./connect.ts'),
     import('./keys.ts'),
   ])
-  const [identities, verifier] = await Promise.all([collectIdentities(options, env), hostVerifier(options, pins)])
+  const verifier = await hostVerifier(options, pins)
   const before = await jumpChain(options.jumps, target, { signal, depth })
   try {
     const through = before ? await dialThrough(before, options) : undefined
+    // Keys are read while the server answers.
+    const identities = nextTurn().then(() => collectIdentities(options, env))
     const client = await connectSsh({ options, verifier, identities, through, ahead, signal })
     const close = (): void => {
       letGo(client)

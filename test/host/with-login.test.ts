@@ -39,7 +39,7 @@ describeOverSsh('a state that is asked for with the login', () => {
     await session.close()
     const state = await session.probe(QUESTION, { signal })
     expect(state).toMatchObject({ current: { kind: 'absent' }, missingShared: ['.env'], tools: { tar: true } })
-    await expect(session.probe(QUESTION, { signal })).rejects.toThrow()
+    await expect(session.probe(QUESTION, { signal })).rejects.toThrow(/connect/)
   })
 
   it('is no answer to another question, and is given once', async () => {

@@ -88,5 +88,5 @@ it('is given up when nobody wants it', async () => {
   await packing.packAhead(next)
   await packing.close()
   await packing.packAhead(next)
-  await expect(packing.pack(next, state.tools, []).content).rejects.toThrow()
+  await expect(packing.pack(next, state.tools, []).content).rejects.toThrow('aborted')
 })

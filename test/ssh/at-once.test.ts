@@ -89,7 +89,11 @@ function connect(port: number, kinds: readonly (typeof KEYS)[number][], ahead?: 
       connectTimeoutMs: 20_000,
     },
     verifier: { verify: () => undefined, keyTypes: [] },
-    identities: { agent: undefined, keys: kinds.map((title) => ({ title, key: keyOf(title) })), problems: [] },
+    identities: Promise.resolve({
+      agent: undefined,
+      keys: kinds.map((title) => ({ title, key: keyOf(title) })),
+      problems: [],
+    }),
     ahead,
     signal: SIGNAL,
   })
@@ -247,7 +251,11 @@ it('channels that were asked for behind a login that is refused are asked for ag
     authHandler: (_left, _partial, next) => next(keys.shift() ?? 'none'),
   })
   const began: string[] = []
-  const settled = openAtOnce(client, { sessions: 1, first: { command: 'first', take: () => began.push('first') } })
+  const settled = openAtOnce(
+    client,
+    { sessions: 1, first: { command: 'first', take: () => began.push('first') } },
+    () => true,
+  )
   signAtOnce(client)
   await once(client, 'ready')
   await settled()
