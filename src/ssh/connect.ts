@@ -60,17 +60,21 @@ function connectOnce({ options, verifier, identities, through, ahead, signal }: 
     collected.catch((error: unknown) => fail(error))
     let begun = (): Promise<void> => Promise.resolve()
     let refused: ShipError | undefined
+    let late: NodeJS.Timeout | undefined
     const abort = (): void => fail(signal.reason)
     const settle = (): void => signal.removeEventListener('abort', abort)
     const fail = (error: unknown): void => {
       settle()
+      clearTimeout(late)
       client.destroy()
       reject(error instanceof Error ? error : new Error(String(error)))
     }
     signal.addEventListener('abort', abort, { once: true })
     client.on('connect', () => client.setNoDelay(true))
     const ready = async (): Promise<void> => {
+      late = setTimeout(() => fail(unreachable(options, silence())), options.connectTimeoutMs)
       await begun()
+      clearTimeout(late)
       settle()
       resolve(client)
     }
@@ -183,6 +187,11 @@ function unreachable(options: SshOptions, error: Error & { code?: string; level?
     'see the log of sshd on the host',
   ]
   return new ShipError('unreachable', message, { state, next: [next], cause: error })
+}
+
+/** Of a server that let somebody in and then said nothing, as the library tells of one that let nobody in. */
+function silence(): Error & { readonly level: string } {
+  return Object.assign(new Error('no answer'), { level: 'client-timeout' })
 }
 
 function isDrop(error: Error & { code?: string }): boolean {

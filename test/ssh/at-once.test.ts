@@ -74,7 +74,12 @@ async function login(port: number, kind: (typeof KEYS)[number]): Promise<void> {
 }
 
 /** A connection whose login shows new keys of these kinds. */
-function connect(port: number, kinds: readonly (typeof KEYS)[number][], ahead?: Ahead): Promise<Client> {
+function connect(
+  port: number,
+  kinds: readonly (typeof KEYS)[number][],
+  ahead?: Ahead,
+  connectTimeoutMs = 20_000,
+): Promise<Client> {
   return connectSsh({
     options: {
       hostname: '127.0.0.1',
@@ -86,7 +91,7 @@ function connect(port: number, kinds: readonly (typeof KEYS)[number][], ahead?: 
       agent: undefined,
       knownHostsFiles: [],
       jumps: [],
-      connectTimeoutMs: 20_000,
+      connectTimeoutMs,
     },
     verifier: { verify: () => undefined, keyTypes: [] },
     identities: Promise.resolve({
@@ -124,7 +129,7 @@ interface Opened {
 }
 
 /** Takes an ed25519 key, and answers commands with themselves; the first connections, as many as are `refusing`, open no channel. */
-async function serveChannels(ident: string, { refusing = 0 } = {}): Promise<Opened> {
+async function serveChannels(ident: string, { refusing = 0, silent = false } = {}): Promise<Opened> {
   const taken = 'ssh-ed25519'
   const came: string[] = []
   let connections = 0
@@ -173,6 +178,7 @@ async function serveChannels(ident: string, { refusing = 0 } = {}): Promise<Open
       }
     })
     connection.on('session', (accept, reject) => {
+      if (silent) return
       if (refuses) return reject()
       accept().on('exec', (take, _reject, { command }) => {
         const channel = take()
@@ -293,7 +299,13 @@ it('another server gets no command before somebody opens a channel for it', asyn
   const { first } = firstCommand()
   const client = await connect(port, ['ed25519'], { sessions: 2, first })
   client.end()
-  expect(came.at(-1)).toBe('welcome')
+  expect(came.filter((word) => word !== 'question')).toEqual(['login ssh-ed25519', 'welcome'])
+})
+
+it('a server that says nothing behind the login is not waited for longer than for the login', async () => {
+  const { port } = await serveChannels('OpenSSH_9.6', { silent: true })
+  const waiting = connect(port, ['ed25519'], { sessions: 1, ...firstCommand() }, 1500)
+  await expect(waiting).rejects.toMatchObject({ message: `no answer from 127.0.0.1 port ${port}` })
 })
 
 it('a server that opens no channel behind the login is connected to again, and asked for nothing there', async () => {
