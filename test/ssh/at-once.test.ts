@@ -306,7 +306,7 @@ it('a server that says nothing behind the login is not waited for longer than fo
   const { port } = await serveChannels('OpenSSH_9.6', { silent: true })
   const waiting = connect(port, ['ed25519'], { sessions: 1, ...firstCommand() }, 1500)
   await expect(waiting).rejects.toMatchObject({ message: `no answer from 127.0.0.1 port ${port}` })
-})
+}, 15_000)
 
 it('a server that opens no channel behind the login is connected to again, and asked for nothing there', async () => {
   const { port, came } = await serveChannels('OpenSSH_9.6', { refusing: 1 })
