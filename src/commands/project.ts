@@ -113,7 +113,8 @@ export async function chosenRelease(
     app: project.name,
     cwd: context.cwd,
     wanted,
-    onChosen: () => onChosen?.(environment),
+    // Hosts are not asked for what nobody may have signed.
+    onChosen: () => (needsSignature(project, environment.name) ? undefined : onChosen?.(environment)),
   }
   const { bundle, deb } = await builtFor(environment, question, context)
   const { name } = bundle.manifest

@@ -17,8 +17,12 @@ import type { Run } from './step.ts'
 /** Payloads of one bundle for all hosts of a run. */
 export interface Packing {
   readonly pack: (bundle: Bundle, ...args: Parameters<Run['pack']>) => PackedPayload
-  /** Packs what will probably be asked for, unless that is nothing. */
-  readonly packAhead: (bundle: Bundle) => Promise<void>
+  /** Begins to pack what will be asked for, and tells nobody: it may be that it is not. */
+  readonly prepare: (bundle: Bundle, ...args: Parameters<Run['pack']>) => void
+  /** Prepares what will probably be asked for, by the last run from here, unless that is nothing. */
+  readonly prepareForeseen: (bundle: Bundle) => Promise<void>
+  /** Resolves when nothing is being packed. */
+  readonly idle: () => Promise<void>
   /** Ends what nobody waits for. */
   readonly close: () => Promise<void>
 }
@@ -29,7 +33,9 @@ export function packageOnce(file: PackageFile, manifest: Manifest, limit: number
   const payload = packagePayload(file, manifest)
   return {
     pack: () => withContent(payload, ({ open, ...rest }) => ({ ...rest, open: (offset) => limited(open(offset)) })),
-    packAhead: () => Promise.resolve(),
+    prepare: () => undefined,
+    prepareForeseen: () => Promise.resolve(),
+    idle: () => Promise.resolve(),
     close: () => Promise.resolve(),
   }
 }
@@ -56,7 +62,7 @@ export function packOnce(folder: string, { app, name, limit, hosts }: Environmen
     begun.set(key, payload)
     return { key, payload, usesNative }
   }
-  const packAhead = async (bundle: Bundle): Promise<void> => {
+  const prepareForeseen = async (bundle: Bundle): Promise<void> => {
     const found = await foreseen(app, name)
     if (!found || found.base.digest === bundle.digest || !isEnough(bundle.manifest, [found.base])) return
     // A connection may be waiting.
@@ -77,11 +83,14 @@ export function packOnce(folder: string, { app, name, limit, hosts }: Environmen
     packed.set(key, fresh)
     return fresh
   }
-  const close = async (): Promise<void> => {
-    over.abort()
+  const idle = async (): Promise<void> => {
     await Promise.allSettled([...begun.values()].map(({ content }) => content))
   }
-  return { pack, packAhead, close }
+  const close = (): Promise<void> => {
+    over.abort()
+    return idle()
+  }
+  return { pack, prepare: begin, prepareForeseen, idle, close }
 }
 
 /** The same payload with its bytes put differently. */

@@ -21,7 +21,7 @@ import { refusePlanDrift, type Expected } from './plan-drift.ts'
 import { reach, type Reached, type ReachOptions } from './probe.ts'
 import { openRelay, type Relay } from './relay.ts'
 import type { Run } from './step.ts'
-import { chooseAhead } from './steps/stage.ts'
+import { basesAhead } from './steps/stage.ts'
 import { transact, type RunReport } from './transaction.ts'
 
 export type { RunReport } from './transaction.ts'
@@ -74,7 +74,7 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
     : packOnce(scratch, environment, io)
   const { fleet, observed, pools, checked } = await reachChecked(request, io, {
     refuseLocked: true,
-    onChecked: (whole) => void packing.packAhead(whole),
+    onChecked: (whole) => void packing.prepareForeseen(whole).catch(() => undefined),
   }).catch(async (error: unknown) => {
     await packing.close()
     await rm(scratch, { recursive: true, force: true })
@@ -89,12 +89,10 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
     const { commit } = bundle.manifest
     const pack: Run['pack'] = (tools, bases) => packing.pack(checked, tools, bases)
     const run: Run = { plan, fleet, environment, io, commit, deb, relay, manifest: bundle.manifest, pack }
-    const chosen = chooseAhead(run, observed)
-    const running = transact({ ...run, chosen })
+    const bases = basesAhead(run, observed, (...args) => packing.prepare(checked, ...args))
+    const running = transact({ ...run, bases })
     // While hosts are waited for: when all is packed.
-    const packed = Promise.all(
-      [...chosen.values()].map(async (choice) => (await choice)?.payload.content.catch(() => undefined)),
-    )
+    const packed = Promise.all(bases.values()).then(packing.idle)
     kept = packed.then(() => keepManifest(bundle.manifest, bundle.digest))
     // Told as far as it is known here: nobody is asked for it once the release is through.
     const told = (p: HostPlan): Promise<HostPlan> =>
@@ -106,8 +104,8 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
     const hosts = await Promise.all((await early).map(async (p) => (p.changes === undefined ? told(p) : p)))
     return { ...report, plan: { ...plan, hosts } }
   } finally {
-    await kept
     await packing.close()
+    await kept
     await relay?.close()
     await fleet.close()
     await rm(scratch, { recursive: true, force: true })

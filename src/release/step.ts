@@ -32,19 +32,13 @@ export interface Run {
   readonly relay?: Relay | undefined
   /** What differs in the target where a host has it already: a look that was begun while the lock was asked for. */
   readonly looked?: ReadonlyMap<string, Promise<readonly Drift[] | undefined>> | undefined
-  /** What is sent to a host that lacks the target: it was chosen while the lock was asked for, and is being packed. */
-  readonly chosen?: ReadonlyMap<string, Promise<Choice | undefined>> | undefined
+  /** Releases that what a host lacks is packed against: they were found while the lock was asked for. */
+  readonly bases?: ReadonlyMap<string, Promise<readonly Base[] | undefined>> | undefined
   /**
    * The bundle as a host with these tools unpacks it, less what it can copy from these releases of its own; made once for all hosts
    * alike. Never called by a rollback.
    */
   readonly pack: (tools: HostState['tools'], bases: readonly Base[]) => PackedPayload
-}
-
-/** A payload for a host, and the releases of the host that it was made against. */
-export interface Choice {
-  readonly bases: readonly Base[]
-  readonly payload: PackedPayload
 }
 
 /** One host in a run, its lock held. */

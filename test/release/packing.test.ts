@@ -55,7 +55,7 @@ const packed = (): string[] => readdirSync(folder)
 it('is packed once', async () => {
   if (!next) throw new Error('no bundle')
   const base = await left()
-  await packing.packAhead(next)
+  await packing.prepareForeseen(next)
   await expect.poll(packed).toHaveLength(1)
   expect(steps).toEqual([])
   const payload = packing.pack(next, state.tools, [base])
@@ -68,7 +68,7 @@ it('is packed once', async () => {
 it('is packed again where the hosts are not as they were expected', async () => {
   if (!next) throw new Error('no bundle')
   const base = await left(['small'])
-  await packing.packAhead(next)
+  await packing.prepareForeseen(next)
   await expect.poll(packed).toHaveLength(1)
   const payload = packing.pack(next, state.tools, [{ ...base, shared: [] }])
   await payload.content
@@ -78,15 +78,15 @@ it('is packed again where the hosts are not as they were expected', async () => 
 it('is nothing where nothing new is to be released', async () => {
   if (!old) throw new Error('no bundle')
   await left()
-  await packing.packAhead(old)
+  await packing.prepareForeseen(old)
   expect(packed()).toEqual([])
 })
 
 it('is given up when nobody wants it', async () => {
   if (!next) throw new Error('no bundle')
   await left()
-  await packing.packAhead(next)
+  await packing.prepareForeseen(next)
   await packing.close()
-  await packing.packAhead(next)
+  await packing.prepareForeseen(next)
   await expect(packing.pack(next, state.tools, []).content).rejects.toThrow('aborted')
 })

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { ShipResult } from '../support/cli.ts'
 import type { FleetHost } from '../support/fleet.ts'
+import { generateKey } from '../support/keys.ts'
 import { describeOverSsh } from '../support/sshd.ts'
 import { makePlace, type Place } from './place.ts'
 import { leftovers, runs } from './shop.ts'
@@ -29,6 +30,10 @@ describeOverSsh('a fleet with bad hosts', () => {
   beforeAll(async () => {
     place = await makePlace(12)
     await place.build('1.0.0')
+    // With one key the state is asked for with the login. These are to be frozen between the two, so they are shown another key first.
+    const { file } = generateKey(join(place.fleet.dir, 'id_other'))
+    const config = await readFile(place.fleet.sshConfigFile, 'utf8')
+    await writeFile(place.fleet.sshConfigFile, `Host web4 web10\n  IdentityFile ${file}\n\n${config}`)
   })
   afterAll(async () => {
     await unmute()

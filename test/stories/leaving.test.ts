@@ -46,7 +46,7 @@ describeOverSsh('a run', () => {
     const [one] = place.fleet.hosts
     if (!one) throw new Error('no host')
     // The goodbye takes longer than what lingers may.
-    const relay = await startRelay(one, { roundTripMs: 2500 })
+    const relay = await startRelay(one, { roundTripMs: 1600 })
     try {
       const keys = one.sshd.hostKeys.map((key) => `[127.0.0.1]:${relay.port} ${key}\n`).join('')
       const known = join(place.shop.dir, 'known_hosts')

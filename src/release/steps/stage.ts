@@ -1,6 +1,7 @@
 /** Puts the release on the host, complete, checked and durable, where nothing sees it yet. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, ShipError, throwIfAborted } from '../../errors.ts'
+import type { Base } from '../../formats/delta.ts'
 import type { PackedContent, PackedPayload } from '../../formats/payload.ts'
 import type { Drift, HostState } from '../../host/session.ts'
 import { WORTH_KEEPING } from '../../host/payload.ts'
@@ -8,7 +9,7 @@ import { size } from '../../size.ts'
 import { basesOn } from '../bases.ts'
 import { liveRecord, type Observed } from '../observe.ts'
 import { newestFirst } from '../retention.ts'
-import { sessionOf, type At, type Choice, type Run, type Step } from '../step.ts'
+import { sessionOf, type At, type Run, type Step } from '../step.ts'
 
 /** A host whose connection is cut this often in one run is given up. */
 const MAX_CUTS = 3
@@ -63,33 +64,42 @@ export function lookAhead(run: Run, observed: readonly Observed[]): NonNullable<
   )
 }
 
-/** Chooses what to send to the hosts that lack the target, before they are locked: what a choice rests on is looked at again under the lock. */
-export function chooseAhead(run: Run, observed: readonly Observed[]): NonNullable<Run['chosen']> {
+/**
+ * Finds what to pack against for the hosts that lack the target, and has it packed, before they are locked: what that rests on is looked at
+ * again under the lock. Where it cannot be found, the step does it again.
+ */
+export function basesAhead(run: Run, observed: readonly Observed[], prepare: Prepare): NonNullable<Run['bases']> {
   const lacking = run.plan.hosts.filter(({ action }) => action === 'stage')
   return new Map(
     lacking.flatMap(({ host }) => {
       const state = observed.find((one) => one.host === host)?.state
       if (!state) return []
-      const session = run.fleet.session(host)
-      return [[host, choose(run, state, { session, signal: run.io.signal }).catch(() => undefined)]]
+      const found = async (): Promise<readonly Base[]> => {
+        const bases = await basesFor(run, state, { session: run.fleet.session(host), signal: run.io.signal })
+        prepare(state.tools, bases)
+        return bases
+      }
+      return [[host, found().catch(() => undefined)]]
     }),
   )
 }
 
-async function choose(run: Run, state: HostState, ask: Parameters<typeof basesOn>[2]): Promise<Choice> {
-  const bases = state.tools.copy === false ? [] : await basesOn(run.manifest ?? { entries: [] }, state, ask)
-  return { bases, payload: run.pack(state.tools, bases) }
+type Prepare = (...args: Parameters<Run['pack']>) => void
+
+async function basesFor(run: Run, state: HostState, ask: Parameters<typeof basesOn>[2]): Promise<readonly Base[]> {
+  return state.tools.copy === false ? [] : basesOn(run.manifest ?? { entries: [] }, state, ask)
 }
 
 /** Sends what the host lacks. When its own releases turn out not to be what they were, all of it is sent. */
 async function send(at: At): Promise<string> {
   const { tools } = at.state
   const ask = { session: sessionOf(at), signal: at.signal }
-  const { bases, payload: packed } = (await at.run.chosen?.get(at.host.name)) ?? (await choose(at.run, at.state, ask))
+  const bases = (await at.run.bases?.get(at.host.name)) ?? (await basesFor(at.run, at.state, ask))
   if (at.host.transport === 'rsync' && tools.rsync !== true) {
     const text = 'rsync is not on both sides, so files that changed are sent whole'
     at.run.io.emit({ event: 'log', step: 'stage', host: at.host.name, text })
   }
+  const packed = at.run.pack(tools, bases)
   // What rsync brings lies there twice for a moment.
   const isTight = packed.near && at.state.disk.freeBytes < packed.treeBytes + packed.near.sizeBytes + SPARE_BYTES
   const payload = isTight === true ? at.run.pack({ ...tools, rsync: false }, bases) : packed
