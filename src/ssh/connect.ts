@@ -61,6 +61,7 @@ function connectOnce({ options, verifier, identities, through, ahead, signal }: 
     let begun = (): Promise<void> => Promise.resolve()
     let refused: ShipError | undefined
     let late: NodeJS.Timeout | undefined
+    let isTelling = false
     const abort = (): void => fail(signal.reason)
     const settle = (): void => signal.removeEventListener('abort', abort)
     const fail = (error: unknown): void => {
@@ -81,12 +82,17 @@ function connectOnce({ options, verifier, identities, through, ahead, signal }: 
     client.on('ready', () => void ready())
     client.on('error', (error: Error & { level?: string }) => {
       // The library goes on with the next identity; when none is left, the error of the login tells what the agent said.
-      if (error.level === 'agent') return
+      if (error.level === 'agent' || isTelling) return
       if (refused) fail(refused)
-      else if (error.level === 'client-authentication') void authError(options, identities).then(fail, fail)
-      else fail(tooManyFiles(error) ?? unreachable(options, error))
+      else if (error.level === 'client-authentication') {
+        // What the agent says takes a moment, in which the connection ends.
+        isTelling = true
+        void authError(options, identities).then(fail, fail)
+      } else fail(tooManyFiles(error) ?? unreachable(options, error))
     })
-    client.on('close', () => fail(refused ?? unreachable(options, new Error('connection closed before it was ready'))))
+    client.on('close', () => {
+      if (!isTelling) fail(refused ?? unreachable(options, new Error('connection closed before it was ready')))
+    })
     client.connect({
       ...(through ? { sock: through } : { host: options.hostname, port: options.port }),
       username: options.user,
