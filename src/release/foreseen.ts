@@ -2,10 +2,9 @@
  * What the next release to an environment will probably be put together from: the release that the last run from here left live. With it a
  * payload is packed while the hosts are still being asked. It decides nothing: what hosts say is what is done.
  */
-import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import * as z from 'zod'
-import { cacheFolder } from '../cache-folder.ts'
+import { cacheFolder, keepInCache } from '../cache-folder.ts'
 import { readForeign } from '../foreign.ts'
 import type { Base } from '../formats/delta.ts'
 import type { HostState } from '../host/session.ts'
@@ -32,7 +31,7 @@ const MAX_BYTES = 65_536
 /** Undefined when nothing is known. */
 export async function foreseen(app: string, environment: string): Promise<Foreseen | undefined> {
   try {
-    const text = await readForeign(fileOf(app, environment), MAX_BYTES)
+    const text = await readForeign(join(cacheFolder(), pathOf(app, environment)), MAX_BYTES)
     if (!text) return undefined
     const { version, digest, shared, zstd, rsync } = schema.parse(JSON.parse(text.toString('utf8')))
     const manifest = await seenManifest(digest)
@@ -54,16 +53,9 @@ export async function foresee(
   const { tools, releases } = sample.state
   const shared = releases.find(({ version }) => version === target)?.shared ?? plan.links
   const text = JSON.stringify({ version: target, digest, shared, zstd: tools.zstd, rsync: tools.rsync === true })
-  const file = fileOf(app, environment)
-  try {
-    await mkdir(dirname(file), { recursive: true })
-    await writeFile(`${file}.${process.pid}`, text)
-    await rename(`${file}.${process.pid}`, file)
-  } catch {
-    // The next run packs when the hosts have answered.
-  }
+  await keepInCache(pathOf(app, environment), text)
 }
 
-function fileOf(app: string, environment: string): string {
-  return join(cacheFolder(), 'foreseen', `${app}@${environment}.json`)
+function pathOf(app: string, environment: string): string {
+  return join('foreseen', `${app}@${environment}.json`)
 }

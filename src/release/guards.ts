@@ -1,6 +1,6 @@
 /**
- * What the owner wants to hold before a release: looked at before any of its hosts is reached. Each refusal names the flag that overrides
- * it. Going back is never held up.
+ * What the owner wants to hold before a release: looked at before a run waits for any of its hosts, which may be connected to by then. Each
+ * refusal names the flag that overrides it. Going back is never held up.
  */
 import { onBranch } from '../build/on-branch.ts'
 import type { Environment } from '../config/environment.ts'

@@ -2,9 +2,9 @@
  * Which releases the hosts of an environment had when they were last asked, for the completion of shells. It is only ever shown: what is
  * done rests on what hosts say.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cacheFolder } from '../cache-folder.ts'
+import { cacheFolder, keepInCache } from '../cache-folder.ts'
 import type { ReleaseRecord } from '../host/session.ts'
 import { liveRecord, type Observed } from './observe.ts'
 import type { Plan } from './plan.ts'
@@ -35,19 +35,12 @@ export async function keepKnown(app: string, environment: string, seen: readonly
   for (const record of seen.toSorted(newestFirst)) {
     if (all.get(record.version) !== 'verified') all.set(record.version, record.state)
   }
-  const file = fileOf(app, environment)
-  try {
-    await mkdir(join(file, '..'), { recursive: true })
-    await writeFile(`${file}.${process.pid}`, JSON.stringify([...all].map(([version, state]) => ({ version, state }))))
-    await rename(`${file}.${process.pid}`, file)
-  } catch {
-    // The next shell that asks gets what was seen before, or nothing.
-  }
+  await keepInCache(pathOf(app, environment), JSON.stringify([...all].map(([version, state]) => ({ version, state }))))
 }
 
 /** The newest first; empty when nothing was seen yet. */
 export async function knownReleases(app: string, environment: string): Promise<readonly KnownRelease[]> {
-  const text = await readFile(fileOf(app, environment), 'utf8').catch(() => '[]')
+  const text = await readFile(join(cacheFolder(), pathOf(app, environment)), 'utf8').catch(() => '[]')
   const parsed: unknown = JSON.parse(text)
   return Array.isArray(parsed) ? parsed.filter(isKnown) : []
 }
@@ -58,6 +51,6 @@ function isKnown(value: unknown): value is KnownRelease {
 }
 
 /** Both names are of letters that a file may have. */
-function fileOf(app: string, environment: string): string {
-  return join(cacheFolder(), 'known', `${app}@${environment}.json`)
+function pathOf(app: string, environment: string): string {
+  return join('known', `${app}@${environment}.json`)
 }

@@ -50,6 +50,8 @@ async function hop(target: Target, { pins, ahead, signal, depth }: HopContext): 
     const through = before ? await dialThrough(before, options) : undefined
     // Keys are read while the server answers.
     const identities = nextTurn().then(() => collectIdentities(options, env))
+    // Whoever connects tells it, unless it gave up before.
+    identities.catch(() => undefined)
     const client = await connectSsh({ options, verifier, identities, through, ahead, signal })
     const close = (): void => {
       letGo(client)

@@ -3,30 +3,25 @@
  * looked at need not be looked at again, and one that a host has need not be asked for.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cacheFolder } from '../cache-folder.ts'
+import { cacheFolder, keepInCache } from '../cache-folder.ts'
 import { canonicalManifest, manifestOfCanonical, parseManifest, type Manifest } from './manifest.ts'
 
 /** Read once for all who ask, however many at once. */
 const seen = new Map<string, Promise<Manifest | undefined>>()
 /** Above so many the oldest go. */
 const MAX_KEPT = 100
+const FOLDER = 'manifests'
 
 /** Keeps a manifest for later runs. Best effort: without it the next run asks the host, and looks at all of it. */
 export async function keepManifest(manifest: Manifest, digest: string): Promise<void> {
   const bytes = Buffer.from(canonicalManifest(manifest))
   if (digestOf(bytes) !== digest) return
   seen.set(digest, Promise.resolve(manifest))
-  const file = fileOf(digest)
-  try {
-    await mkdir(folder(), { recursive: true })
-    await writeFile(`${file}.${process.pid}`, bytes)
-    await rename(`${file}.${process.pid}`, file)
-    await removeOldest()
-  } catch {
-    // A read-only home is no reason to fail.
-  }
+  await keepInCache(join(FOLDER, `${digest}.json`), bytes)
+  // Another run may remove the same.
+  await removeOldest().catch(() => undefined)
 }
 
 /** One that was kept. Undefined when it was not, or when what lies there is not what the digest stands for. */
@@ -65,7 +60,7 @@ function digestOf(bytes: Buffer): string {
 }
 
 function folder(): string {
-  return join(cacheFolder(), 'manifests')
+  return join(cacheFolder(), FOLDER)
 }
 
 function fileOf(digest: string): string {
