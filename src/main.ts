@@ -4,8 +4,10 @@
  */
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { cacheFolder } from './cache-folder.ts'
 import type { Answer, Context } from './commands/command.ts'
+import { headStart } from './commands/head-start.ts'
 import { identify } from './commands/identity.ts'
 import { COMMANDS } from './commands/index.ts'
 import { inEnvironment } from './commands/next-command.ts'
@@ -78,6 +80,7 @@ async function runCommand({ command, input, globals }: Chosen, start: Start): Pr
   }
   // Libraries that draw look at the environment themselves.
   if (!globals.color) process.env['NO_COLOR'] = '1'
+  const ahead = await headStart(command.name, input, globals)
   const identity = identify(process.env)
   const plain = await rendererFor(globals, start, command.streams)
   const facts = { folder: join(cacheFolder(), 'runs'), command: command.name, run: identity.run, now: () => Date.now() }
@@ -88,8 +91,11 @@ async function runCommand({ command, input, globals }: Chosen, start: Start): Pr
   const context = contextFor(globals, { renderer, identity, signal })
   const answer = await answerOf(async () => {
     const { run: work } = await command.load()
+    // Servers may have answered meanwhile.
+    await nextTurn()
     return work(input, context)
   }, signal)
+  await ahead.end()
   const code = answer.error === undefined ? 0 : exitCode(answer.error)
   await renderer.end({ command: command.name, exitCode: code, ...answer, error: typable(answer.error, globals) })
   return code

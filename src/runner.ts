@@ -14,6 +14,11 @@ export interface RunOptions {
   readonly maxOutputBytes?: number | undefined
 }
 
+/** A program and what it is run with. */
+export interface Program extends Pick<RunOptions, 'cwd' | 'env' | 'maxOutputBytes'> {
+  readonly argv: readonly string[]
+}
+
 /** How a program ended. `code` is null when a signal ended it. Rejections are only: could not start, aborted, connection lost. */
 export interface RunResult {
   readonly code: number | null

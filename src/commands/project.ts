@@ -10,6 +10,7 @@ import { checkDeb, isDebFile, openDeb, type DebBundle } from '../deb/open.ts'
 import { ShipError } from '../errors.ts'
 import { fileDigest } from '../file-digest.ts'
 import { verifyBundle, verifyListed, type Bundle } from '../formats/bundle.ts'
+import { noteNobody } from '../greeting.ts'
 import type { DebFile } from '../host/session.ts'
 import { inStep } from '../io.ts'
 import { catchUpVersion } from '../release/catch-up.ts'
@@ -107,14 +108,16 @@ export async function chosenRelease(
   const environment = await chosenEnvironment(input, context, project)
   const catchUp = input.on('catchUp')
   if (catchUp && input.args[0] !== undefined) throw new ShipError('usage', 'a bundle and --catch-up exclude each other')
+  // Nobody is connected to for what nobody may have signed.
+  const isSigned = needsSignature(project, environment.name)
+  if (isSigned) noteNobody()
   const wanted = catchUp ? await catchUpVersion(environment, context.io) : input.args[0]
   const question = {
     dist: distOf(project),
     app: project.name,
     cwd: context.cwd,
     wanted,
-    // Hosts are not asked for what nobody may have signed.
-    onChosen: () => (needsSignature(project, environment.name) ? undefined : onChosen?.(environment)),
+    onChosen: () => (isSigned ? undefined : onChosen?.(environment)),
   }
   const { bundle, deb } = await builtFor(environment, question, context)
   const { name } = bundle.manifest
@@ -125,7 +128,7 @@ export async function chosenRelease(
   }
   let checked: Promise<Bundle> | undefined
   const check = (): Promise<Bundle> => (checked ??= checkBundle(bundle, context))
-  if (needsSignature(project, environment.name)) await checkSignature(bundle, project, context)
+  if (isSigned) await checkSignature(bundle, project, context)
   // A file may be a stranger's: nobody is connected to before it was read. What was built here is read meanwhile.
   if (wanted !== undefined && (isBundleFile(wanted) || isDebFile(wanted))) await check()
   // After a rollback a host that stayed behind runs something newer than the others.

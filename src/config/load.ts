@@ -1,12 +1,11 @@
 /** Finds the configuration upward from a folder, reads it in any of its forms, and checks it. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
 import { messageOf, ShipError } from '../errors.ts'
 import { parseAppName, type AppName } from '../names.ts'
+import { findUpward } from './find.ts'
 import { importModule } from './modules.ts'
 import { configSchema, type Config } from './schema.ts'
-
-const FILE = /^ship\.config\.(ts|mts|js|mjs|json|yaml|yml)$/
 
 export interface Project {
   /** Folder of the configuration; paths in it are relative to this. */
@@ -42,21 +41,6 @@ export async function loadProject({ cwd, configFile }: LoadOptions): Promise<Pro
     throw explain(parsed.error.issues, configSchema, source)
   }
   return { dir: dirname(file), file, name: parseAppName(parsed.data.name), config: parsed.data, written }
-}
-
-/** Upward to the root of the file system, but not out of a repository; undefined when there is none. */
-export function findUpward(cwd: string): string | undefined {
-  for (let dir = resolve(cwd); ; dir = dirname(dir)) {
-    const found = existsSync(dir) ? readdirSync(dir).filter((name) => FILE.test(name)) : []
-    const [first] = found
-    if (found.length > 1) {
-      throw new ShipError('config', `"${dir}" has ${found.length} configurations: ${found.toSorted().join(', ')}`, {
-        next: ['keep one, or name it with --config'],
-      })
-    }
-    if (first !== undefined) return join(dir, first)
-    if (dirname(dir) === dir || existsSync(join(dir, '.git'))) return undefined
-  }
 }
 
 async function read(file: string, shown: string): Promise<unknown> {

@@ -23,6 +23,8 @@ export interface Bundle {
   readonly format: string
   /** Content of every file by its path, where a check has read it and it is little: then nothing is read twice. */
   readonly content?: ReadonlyMap<string, readonly Buffer[]> | undefined
+  /** The tar in the archive, which nobody has looked at, where it is being unpacked already: see `unpackAhead`. */
+  readonly unpacked?: Promise<Buffer | undefined> | undefined
 }
 
 /** Name of the manifest's file beside the archives. */

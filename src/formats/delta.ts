@@ -50,11 +50,11 @@ export function bestDelta(
   bases: readonly Base[],
   { near = false }: { readonly near?: boolean } = {},
 ): Delta | undefined {
-  const held = bases.map(heldFiles)
+  const files = bases.map(heldFiles)
   const minNear = near ? MIN_NEAR_BYTES : Number.POSITIVE_INFINITY
   const deltas = bases.map((base, index) => {
-    const own = held[index] ?? []
-    return deltaFrom(target, base, [own, ...held.filter((files) => files !== own)], minNear)
+    const own = files[index] ?? []
+    return deltaFrom(target, base, [own, ...files.filter((others) => others !== own)], minNear)
   })
   const [best] = deltas.filter((d) => d.kept.size + d.near.size > 0).toSorted((a, b) => a.sentBytes - b.sentBytes)
   return best
@@ -62,8 +62,8 @@ export function bestDelta(
 
 /** Bytes of files whose content no base holds. */
 export function lackingBytes(target: Pick<Manifest, 'entries'>, bases: readonly Base[]): number {
-  const held = new Set(bases.flatMap((base) => heldFiles(base).map(({ sha256 }) => sha256)))
-  return target.entries.reduce((sum, e) => (e.type === 'file' && !held.has(e.sha256) ? sum + e.size : sum), 0)
+  const there = new Set(bases.flatMap((base) => heldFiles(base).map(({ sha256 }) => sha256)))
+  return target.entries.reduce((sum, e) => (e.type === 'file' && !there.has(e.sha256) ? sum + e.size : sum), 0)
 }
 
 interface HeldFile {
@@ -74,8 +74,17 @@ interface HeldFile {
   readonly place: string
 }
 
+/** A base is asked more than once. */
+const held = new WeakMap<Base, readonly HeldFile[]>()
+
 /** The files that really lie in a release. */
-function heldFiles({ version, manifest, shared }: Base): HeldFile[] {
+function heldFiles(base: Base): readonly HeldFile[] {
+  const known = held.get(base) ?? filesOf(base)
+  held.set(base, known)
+  return known
+}
+
+function filesOf({ version, manifest, shared }: Base): HeldFile[] {
   const covered = (path: string): boolean => shared.some((s) => path === s || path.startsWith(`${s}/`))
   return manifest.entries.flatMap((e) =>
     e.type === 'file' && !covered(e.path)
@@ -142,40 +151,37 @@ function foldersOf(paths: Iterable<string>): Set<string> {
   return folders
 }
 
+/** How far ahead a line is looked for before all lines are; so many that are not found there count as new. */
+const NEAR_LINES = 500
+const MAX_NEW = 200
+
 /**
  * A text as edits of another one, line by line: `k 3 17` keeps its lines 3 to 17, `+text` is a new one. Lists are sent like this, for
- * most of a list is digests, which do not compress.
+ * most of a list is digests, which do not compress. Both texts have the same order, and little differs: what follows mostly stands next.
  */
 export function lineEdits(before: string, after: string): string {
-  const places = new Map<string, number[]>()
-  for (const [index, line] of linesOf(before).entries()) {
-    const known = places.get(line)
-    if (known) known.push(index + 1)
-    else places.set(line, [index + 1])
-  }
-  const edits: string[] = []
-  let last = 0
-  let range: [number, number] | undefined
-  const close = (): void => {
-    if (range) edits.push(`k ${range[0]} ${range[1]}\n`)
-    range = undefined
-  }
+  const old = linesOf(before)
+  const ranges = keptRanges()
+  let places: Map<string, number[]> | undefined
+  let unknown = 0
+  let next = 0
   for (const line of linesOf(after)) {
-    const at = places.get(line)?.find((n) => n > last)
-    if (at === undefined) {
-      close()
-      edits.push(`+${line}\n`)
-      continue
-    }
-    last = at
-    if (range && range[1] === at - 1) range[1] = at
+    const at = old[next] === line ? next : placeOf(line)
+    if (at === undefined) ranges.add(line)
     else {
-      close()
-      range = [at, at]
+      ranges.keep(at + 1)
+      next = at + 1
     }
   }
-  close()
-  return edits.join('')
+  return ranges.text()
+
+  function placeOf(line: string): number | undefined {
+    const end = Math.min(old.length, next + NEAR_LINES)
+    for (let at = next; at < end; at++) if (old[at] === line) return at
+    if (end === old.length || ++unknown <= MAX_NEW) return undefined
+    places ??= Map.groupBy(old.keys(), (at) => old[at] ?? '')
+    return places.get(line)?.find((at) => at >= next)
+  }
 }
 
 /** The text that `lineEdits(before, text)` came from. Edits of unknown origin give a wrong text, never an error: its digest tells. */
@@ -191,13 +197,37 @@ export function applyEdits(before: string, edits: string): string {
 
 /** Which lines of a list stay, in the same form. */
 export function keptLines(text: string, isKept: (line: string) => boolean): string {
-  return lineEdits(
-    text,
-    linesOf(text)
-      .filter(isKept)
-      .map((line) => `${line}\n`)
-      .join(''),
-  )
+  const ranges = keptRanges()
+  for (const [index, line] of linesOf(text).entries()) if (isKept(line)) ranges.keep(index + 1)
+  return ranges.text()
+}
+
+/** Edits as they are written. Lines count from 1. */
+function keptRanges() {
+  const edits: string[] = []
+  let from = 0
+  let to = 0
+  const close = (): void => {
+    if (to > 0) edits.push(`k ${from} ${to}\n`)
+    to = 0
+  }
+  return {
+    keep(line: number): void {
+      if (line !== to + 1 || to === 0) {
+        close()
+        from = line
+      }
+      to = line
+    },
+    add(line: string): void {
+      close()
+      edits.push(`+${line}\n`)
+    },
+    text(): string {
+      close()
+      return edits.join('')
+    },
+  }
 }
 
 function linesOf(text: string): string[] {

@@ -4,7 +4,10 @@
  */
 import { hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { addAbortSignal, type Transform } from 'node:stream'
+import { promisify } from 'node:util'
+import { zstdDecompress } from 'node:zlib'
 import { throwIfAborted } from '../errors.ts'
 import type { Entry } from '../tree/manifest.ts'
 import type { Bundle } from './bundle.ts'
@@ -34,10 +37,32 @@ export async function pickFiles(
   const decoder = formats.find(({ name }) => name === bundle.format)?.decoder
   const places = placesIn(bundle, isWanted)
   if (!decoder || places.reduce((sum, { start, end }) => sum + end - start, 0) > MAX_BYTES) return undefined
-  const found = await read(bundle.archive, decoder(), places, signal)
+  const tar = await bundle.unpacked
+  const found = tar ? cut(tar, places) : await read(bundle.archive, decoder(), places, signal)
   const isWhole = (place: Place): boolean =>
     hash('sha256', Buffer.concat(found.get(place.path) ?? []), 'hex') === place.sha256
   return places.every(isWhole) ? found : undefined
+}
+
+/**
+ * Begins to unpack an archive of which some files will be wanted, all at once in a thread of its own. Undefined where that cannot be: it is large,
+ * or of another format, or damaged.
+ */
+export async function unpackAhead({
+  archive,
+  format,
+}: Pick<Bundle, 'archive' | 'format'>): Promise<Buffer | undefined> {
+  if (format !== 'tar.zst' || (await stat(archive)).size > MAX_BYTES / 2) return undefined
+  // Memory that is not written to costs nothing.
+  const options = { chunkSize: MAX_BYTES, maxOutputLength: MAX_BYTES }
+  return unzstd(await readFile(archive), options).catch(() => undefined)
+}
+
+const unzstd = promisify(zstdDecompress)
+
+/** What lies at the places. */
+function cut(tar: Buffer, places: readonly Place[]): Map<string, Buffer[]> {
+  return new Map(places.map(({ path, start, end }) => [path, [tar.subarray(start, end)]]))
 }
 
 function placesIn({ manifest: { name, version, entries } }: Bundle, isWanted: (entry: Entry) => boolean): Place[] {

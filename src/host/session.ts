@@ -9,7 +9,7 @@
  * All answers come in frames with a random marker and an end frame: end of input is not success.
  */
 import type { Token } from '../names.ts'
-import type { Runner, RunOptions, RunResult } from '../runner.ts'
+import type { Program, Runner, RunOptions, RunResult } from '../runner.ts'
 import type { Host } from '../transport/transport.ts'
 import type { Version } from '../version.ts'
 import type { HistoryLine } from './history-line.ts'
@@ -130,12 +130,17 @@ export interface HostSession {
   discard(version: Version, lease: Lease, options: VerbOptions): Promise<void>
   /**
    * Points `current` at `target` by one rename, durable when it resolves. Of packages: installs that of `target`, and its scripts do so. `target` null takes `current` away. `expected` is what
-   * `current` must be before (null: absent); anything else is refused. `record`, when given, is written before the rename.
+   * `current` must be before (null: absent); anything else is refused. `record`, when given, is written before the rename. `then` is what
+   * `run` will be asked for next: it may begin as soon as the host has switched, a round trip sooner.
    */
   switchTo(
     target: string | null,
     lease: Lease,
-    options: VerbOptions & { readonly expected: string | null; readonly record?: ReleaseRecord },
+    options: VerbOptions & {
+      readonly expected: string | null
+      readonly record?: ReleaseRecord | undefined
+      readonly then?: Program | undefined
+    },
   ): Promise<void>
   /**
    * Starts a guard on the host that goes back by itself when it hears nothing for a while, whatever became of the connection and of this

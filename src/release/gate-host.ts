@@ -9,7 +9,10 @@ import { runLocal } from '../process.ts'
 import type { Runner } from '../runner.ts'
 import { hookEnv, type HookFacts } from './hooks.ts'
 
-export function gateHostOf(session: HostSession, facts: HookFacts, io: Io): GateHost {
+/** What it takes of a session. */
+export type GateSession = Pick<HostSession, 'host' | 'run' | 'dial'>
+
+export function gateHostOf(session: GateSession, facts: HookFacts, io: Io): GateHost {
   const env = hookEnv(facts, io)
   const { projectDir } = facts.environment
   return {

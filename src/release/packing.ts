@@ -4,13 +4,14 @@ import type { Environment } from '../config/environment.ts'
 import type { Bundle } from '../formats/bundle.ts'
 import type { Base } from '../formats/delta.ts'
 import { packagePayload, type PackageFile } from '../formats/package-payload.ts'
+import { unpackAhead } from '../formats/pick.ts'
 import { nativeCompression, packPayload, type PackedContent, type PackedPayload } from '../formats/payload.ts'
 import type { HostState } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
 import { size } from '../size.ts'
 import type { Manifest } from '../tree/manifest.ts'
 import { isEnough } from './bases.ts'
-import { foreseen } from './foreseen.ts'
+import { foreseen, type Foreseen } from './foreseen.ts'
 import { rateLimit } from './rate.ts'
 import type { Run } from './step.ts'
 
@@ -19,6 +20,8 @@ export interface Packing {
   readonly pack: (bundle: Bundle, ...args: Parameters<Run['pack']>) => PackedPayload
   /** Begins to pack what will be asked for, and tells nobody: it may be that it is not. */
   readonly prepare: (bundle: Bundle, ...args: Parameters<Run['pack']>) => void
+  /** Begins to unpack the archive of a bundle that was not checked yet, where some of it will probably be asked for. */
+  readonly unpackForeseen: (bundle: Bundle) => Promise<void>
   /** Prepares what will probably be asked for, by the last run from here, unless that is nothing. */
   readonly prepareForeseen: (bundle: Bundle) => Promise<void>
   /** Resolves when nothing is being packed. */
@@ -34,6 +37,7 @@ export function packageOnce(file: PackageFile, manifest: Manifest, limit: number
   return {
     pack: () => withContent(payload, ({ open, ...rest }) => ({ ...rest, open: (offset) => limited(open(offset)) })),
     prepare: () => undefined,
+    unpackForeseen: () => Promise.resolve(),
     prepareForeseen: () => Promise.resolve(),
     idle: () => Promise.resolve(),
     close: () => Promise.resolve(),
@@ -47,6 +51,7 @@ export function packOnce(folder: string, { app, name, limit, hosts }: Environmen
   const over = new AbortController()
   const signal = AbortSignal.any([io.signal, over.signal])
   const limited = rateLimit(limit)
+  let unpacked: Bundle['unpacked']
   const begin = (
     bundle: Bundle,
     tools: Pick<HostState['tools'], 'zstd' | 'gzip' | 'rsync'>,
@@ -58,16 +63,25 @@ export function packOnce(folder: string, { app, name, limit, hosts }: Environmen
     const near = tools.rsync === true
     const releases = bases.map(({ version, digest, shared }) => [version, digest, shared])
     const key = JSON.stringify([compression, near, ...releases])
-    const payload = begun.get(key) ?? packPayload(bundle, { compression, folder, bases, near, signal })
+    const payload = begun.get(key) ?? packPayload({ ...bundle, unpacked }, { compression, folder, bases, near, signal })
     begun.set(key, payload)
     return { key, payload, usesNative }
   }
+  let foreseeing: Promise<Foreseen | undefined> | undefined
+  const foreseenFor = ({ digest, manifest }: Bundle): Promise<Foreseen | undefined> => {
+    foreseeing ??= foreseen(app, name).then((found) =>
+      found && found.base.digest !== digest && isEnough(manifest, [found.base]) ? found : undefined,
+    )
+    return foreseeing
+  }
+  const unpackForeseen = async (bundle: Bundle): Promise<void> => {
+    if (await foreseenFor(bundle)) unpacked = unpackAhead(bundle)
+  }
   const prepareForeseen = async (bundle: Bundle): Promise<void> => {
-    const found = await foreseen(app, name)
-    if (!found || found.base.digest === bundle.digest || !isEnough(bundle.manifest, [found.base])) return
+    const found = await foreseenFor(bundle)
     // A connection may be waiting.
     await nextTurn()
-    if (!signal.aborted) begin(bundle, { gzip: true, ...found.tools }, [found.base])
+    if (found && !signal.aborted) begin(bundle, { gzip: true, ...found.tools }, [found.base])
   }
   const pack: Packing['pack'] = (bundle, tools, bases) => {
     const { key, payload, usesNative } = begin(bundle, tools, bases)
@@ -90,7 +104,7 @@ export function packOnce(folder: string, { app, name, limit, hosts }: Environmen
     over.abort()
     return idle()
   }
-  return { pack, prepare: begin, prepareForeseen, idle, close }
+  return { pack, prepare: begin, unpackForeseen, prepareForeseen, idle, close }
 }
 
 /** The same payload with its bytes put differently. */

@@ -72,6 +72,7 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
   const packing = deb
     ? packageOnce({ ...deb, file: bundle.archive }, bundle.manifest, environment.limit)
     : packOnce(scratch, environment, io)
+  void packing.unpackForeseen(bundle).catch(() => undefined)
   const { fleet, observed, pools, checked } = await reachChecked(request, io, {
     refuseLocked: true,
     onChecked: (whole) => void packing.prepareForeseen(whole).catch(() => undefined),

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import ssh2, { type Client, type ConnectConfig } from 'ssh2'
 import { messageOf, ShipError, throwIfAborted } from '../errors.ts'
+import { noteDialled, SOFTWARE, takeGreeted } from '../greeting.ts'
 import { tooManyFiles } from '../open-files.ts'
 import { loginAtOnce, signAtOnce } from './at-once.ts'
 import { describeAgent, type Identities } from './keys.ts'
@@ -43,7 +44,9 @@ export async function connectSsh(request: ConnectRequest): Promise<Client> {
     throwIfAborted(request.signal)
     try {
       // What a server cannot take behind the login ends the connection: the next one does without.
-      return await connectOnce(attempt === 1 ? request : { ...request, ahead: undefined })
+      const client = await connectOnce(attempt === 1 ? request : { ...request, ahead: undefined })
+      if (!request.through) noteDialled(request.options)
+      return client
     } catch (error) {
       const dropped = error instanceof ShipError && error.cause instanceof Error && isDrop(error.cause)
       if (!dropped || attempt === TRIES || request.through) throw error
@@ -93,8 +96,10 @@ function connectOnce({ options, verifier, identities, through, ahead, signal }: 
     client.on('close', () => {
       if (!isTelling) fail(refused ?? unreachable(options, new Error('connection closed before it was ready')))
     })
+    const begunAlready = through ?? takeGreeted(options)
     client.connect({
-      ...(through ? { sock: through } : { host: options.hostname, port: options.port }),
+      ...(begunAlready ? { sock: begunAlready } : { host: options.hostname, port: options.port }),
+      ident: SOFTWARE,
       username: options.user,
       readyTimeout: options.connectTimeoutMs,
       keepaliveInterval: KEEPALIVE_MS,

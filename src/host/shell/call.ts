@@ -87,13 +87,19 @@ export function prepareCall(host: Host, verb: Verb, args: readonly string[], opt
       if (complained > MAX_NOISE_BYTES) flood.abort(flooded(verb, 'noise'))
     },
   }
-  return { script, how, answerIn: (result) => frames.answer() ?? noAnswer(verb, result) }
+  const answerIn = (result: RunResult): Answer => {
+    const answer = frames.answer()
+    if (!answer) throw noAnswer(verb, result)
+    return answer
+  }
+  return { script, how, answerIn }
 }
 
-function noAnswer(verb: Verb, result: RunResult): never {
+/** Nobody knows how far the script got. */
+export function noAnswer(verb: Verb, result: RunResult): ShipError {
   const said = escapeControls(result.stderr.trim().split('\n').at(-1) ?? '').slice(0, 300)
   const how = result.timedOut ? 'did not answer in time' : 'gave no whole answer'
-  throw new ShipError('unreachable', `the host ${how} to "${verb}"`, {
+  return new ShipError('unreachable', `the host ${how} to "${verb}"`, {
     step: verb,
     state: 'nobody knows how far the host got; the next run looks and continues from there',
     details: said === '' ? [] : [`the host said: ${said}`],
@@ -127,6 +133,8 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   probe: ['prelude', 'state', 'probe'],
   stage: ['prelude', 'receive', 'inodes', 'assemble', 'check', 'stage'],
   drift: ['prelude', 'inodes', 'drift'],
+  switch: ['prelude', 'switch', 'done'],
+  'switch and run': ['prelude', 'switch', 'then', 'settings', 'run'],
   mark: ['prelude', 'mark', 'done'],
   end: ['prelude', 'mark', 'unlock'],
   run: ['prelude', 'settings', 'run'],
@@ -152,7 +160,7 @@ const PACKAGE_PARTS: Readonly<Record<string, readonly string[]>> = {
  * shell that waits for it reads it byte by byte.
  */
 export function scriptText(
-  verb: Verb | 'run' | 'once' | 'program' | 'get' | 'guard',
+  verb: Verb | 'switch and run' | 'run' | 'once' | 'program' | 'get' | 'guard',
   form: 'archive' | 'package' = 'archive',
 ): string {
   const key = `${form} ${verb}`

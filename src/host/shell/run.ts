@@ -1,11 +1,13 @@
 /** Runs a program on a host for hooks and gates. Only what it prints after our marker is its output; noise of the login shell is not. */
 import { Readable } from 'node:stream'
+import { isDeepStrictEqual } from 'node:util'
 import { ShipError, throwIfAborted } from '../../errors.ts'
 import { escapeControls, type Token } from '../../names.ts'
-import type { RunOptions, RunResult } from '../../runner.ts'
+import type { Program, RunOptions, RunResult } from '../../runner.ts'
+import type { Script } from '../../shell.ts'
 import type { Transport } from '../../transport/transport.ts'
-import { call, scriptText } from './call.ts'
-import { MAX_NOISE_BYTES, newMarker } from './frame.ts'
+import { call, noAnswer, scriptText } from './call.ts'
+import { frameReader, MAX_NOISE_BYTES, newMarker, type Answer, type FrameReader } from './frame.ts'
 import { settingsText } from './settings.ts'
 
 const MAX_OUTPUT = 1024 * 1024
@@ -26,50 +28,113 @@ export async function runOnHost(
   options: RunOptions,
   once?: OnceMark,
 ): Promise<RunResult> {
-  const settings = options.env ?? {}
-  const count = Object.keys(settings).length
-  const marker = newMarker()
+  throwIfAborted(options.signal)
+  const name = once ? 'once' : 'run'
+  const mark = once ? [once.token, once.key] : []
+  return endOf(begin(transport, { name, text: scriptText(name), args: mark }, { ...options, argv }), options)
+}
+
+/** A program that begins when the switch before it is through, in the same round trip. */
+export interface RunBehind {
+  /** The switch's own answer. */
+  readonly answer: Promise<Answer>
+  /** The program's end, when it is the one that is asked for. */
+  take(argv: readonly string[], options: RunOptions): Promise<RunResult> | undefined
+}
+
+/** Does what `args` of the verb `switch` say, then begins a program. Aborting stops the switch; who takes the program can stop that. */
+export function runBehindSwitch(
+  transport: Transport,
+  args: readonly string[],
+  program: Program,
+  signal: AbortSignal,
+): RunBehind {
+  const name = 'switch and run'
+  const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>()
+  const running = begin(transport, { name: 'switch', text: scriptText(name), args }, program, (frames) => {
+    const whole = frames.answer()
+    if (whole) resolve(whole)
+  })
+  const stop = (): void => running.ending.abort(signal.reason)
+  if (signal.aborted) stop()
+  signal.addEventListener('abort', stop, { once: true })
+  running.result.then((result) => reject(noAnswer('switch', result)), reject)
+  const over = (): void => signal.removeEventListener('abort', stop)
+  answer.then(over, over)
+  const facts = ({ argv, cwd, env, maxOutputBytes }: Program): unknown => ({ argv, cwd, env, maxOutputBytes })
+  return {
+    answer,
+    take(argv, options) {
+      const isIt = options.onOutput === undefined && isDeepStrictEqual(facts({ ...options, argv }), facts(program))
+      return isIt ? endOf(running, options) : undefined
+    },
+  }
+}
+
+/** A program on its way. */
+interface Running {
+  readonly transport: Transport
+  readonly result: Promise<RunResult>
+  readonly output: ReturnType<typeof afterMarker>
+  /** Closes its channel. */
+  readonly ending: AbortController
+}
+
+type Begun = Program & Pick<RunOptions, 'onOutput'>
+
+/** Sends a script that becomes a program; `args` are those that the script has before. */
+function begin(
+  transport: Transport,
+  { name, text, args }: Script,
+  { argv, cwd, env = {}, ...options }: Begun,
+  onFrames?: (frames: FrameReader) => void,
+): Running {
   const { deployTo } = transport.host
-  const stdin = count === 0 ? undefined : Readable.from([settingsText(settings)])
+  const marker = newMarker()
+  const count = Object.keys(env).length
   const output = afterMarker(marker, options)
-  const late = options.timeoutMs === undefined ? undefined : AbortSignal.timeout(options.timeoutMs)
-  const flood = new AbortController()
-  const signal = AbortSignal.any([options.signal, flood.signal, ...(late ? [late] : [])])
+  const frames = onFrames && frameReader(marker)
+  const ending = new AbortController()
+  const result = transport.exec(
+    { name, text, args: [marker, deployTo, ...args, cwd ?? deployTo, String(count), ...argv] },
+    {
+      signal: ending.signal,
+      stdin: count === 0 ? undefined : Readable.from([settingsText(env)]),
+      onStdout(chunk) {
+        output.push(chunk)
+        if (output.noise() > MAX_NOISE_BYTES) ending.abort(flooded())
+        frames?.push(chunk)
+        if (frames) onFrames?.(frames)
+      },
+      maxOutputBytes: options.maxOutputBytes,
+    },
+  )
+  result.catch(() => undefined)
+  return { transport, result, output, ending }
+}
+
+/** How a program ended; a timeout or an abort ends it. */
+async function endOf({ transport, result, output, ending }: Running, options: RunOptions): Promise<RunResult> {
   const started = performance.now()
+  const late = options.timeoutMs === undefined ? undefined : AbortSignal.timeout(options.timeoutMs)
+  const signal = AbortSignal.any([options.signal, ...(late ? [late] : [])])
+  const stop = (): void => ending.abort(signal.reason)
+  if (signal.aborted) stop()
+  signal.addEventListener('abort', stop, { once: true })
   try {
-    const result = await transport.exec(
-      {
-        name: once ? 'once' : 'run',
-        text: scriptText(once ? 'once' : 'run'),
-        args: [
-          marker,
-          deployTo,
-          ...(once ? [once.token, once.key] : []),
-          options.cwd ?? deployTo,
-          String(count),
-          ...argv,
-        ],
-      },
-      {
-        signal,
-        stdin,
-        onStdout(chunk) {
-          output.push(chunk)
-          if (output.noise() > MAX_NOISE_BYTES) flood.abort(flooded())
-        },
-        maxOutputBytes: options.maxOutputBytes,
-      },
-    )
+    const ended = await result
     const failed = output.failed()
     if (failed !== undefined) throw new ShipError('not-switched', failed)
-    if (result.stderr !== '') options.onOutput?.(result.stderr)
-    return { ...result, stdout: output.stdout(), truncated: result.truncated || output.truncated() }
+    if (ended.stderr !== '') options.onOutput?.(ended.stderr)
+    return { ...ended, stdout: output.stdout(), truncated: ended.truncated || output.truncated() }
   } catch (error) {
-    if (!signal.aborted || output.pid() === undefined) throw error
+    if (!ending.signal.aborted || output.pid() === undefined) throw error
     await end(transport, output.pid() ?? '')
     throwIfAborted(options.signal)
     const durationMs = performance.now() - started
     return { code: null, stdout: output.text(), stderr: '', timedOut: true, truncated: false, durationMs }
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 
@@ -93,7 +158,10 @@ async function end(transport: Transport, pid: string): Promise<void> {
 }
 
 /** Sorts what comes on stdout: before the pid line it is noise, after it the program's. The noise may be longer than what is kept. */
-function afterMarker(marker: string, { onOutput, maxOutputBytes = MAX_OUTPUT }: RunOptions) {
+function afterMarker(
+  marker: string,
+  { onOutput, maxOutputBytes = MAX_OUTPUT }: Pick<RunOptions, 'onOutput' | 'maxOutputBytes'>,
+) {
   const decoder = new TextDecoder()
   let head = ''
   let kept = ''

@@ -14,7 +14,7 @@ import { askOver, LONG_MS, refusal, type Ask } from './ask.ts'
 import { call } from './call.ts'
 import { valuesOf, type Answer } from './frame.ts'
 import { armGuard, holdGuard } from './guard.ts'
-import { runOnHost } from './run.ts'
+import { runBehindSwitch, runOnHost, type RunBehind } from './run.ts'
 import { sendPayload } from './send.ts'
 
 export interface ShellOptions {
@@ -64,6 +64,7 @@ export function shellSession(transport: Transport, { leases = new Map(), probed 
 
   for (const lease of leases.values()) lease.through((token) => beat(transport, token))
   let unasked = probed
+  let behind: RunBehind | undefined
 
   return {
     host,
@@ -120,13 +121,15 @@ export function shellSession(transport: Transport, { leases = new Map(), probed 
       await ask('discard', [lease.token, version], { signal, timeoutMs: LONG_MS })
     },
 
-    async switchTo(target, lease, { signal, expected, record }) {
+    async switchTo(target, lease, { signal, expected, record, then }) {
       const written = record ? [record.version, JSON.stringify(record)] : ['-', '-']
       const limits = host.deb ? [host.deb.lockMs, host.deb.installMs].map((ms) => String(Math.ceil(ms / 1000))) : []
       const args = [lease.token, target ?? '-', expected ?? '-', ...written, ...limits]
       const limit = host.deb ? { timeoutMs: host.deb.switchMs } : {}
-      const answer = await call(transport, 'switch', args, { signal, ...limit })
+      behind = then && !host.deb ? runBehindSwitch(transport, args, then, signal) : undefined
+      const answer = await (behind?.answer ?? call(transport, 'switch', args, { signal, ...limit }))
       if (answer.end === 'ok') return
+      behind = undefined
       if (answer.end !== 'moved') throw refusal(answer, 'the host refused to switch')
       const now = answer.reason === '-' ? 'nothing' : `"${answer.reason}"`
       throw new ShipError(
@@ -173,7 +176,11 @@ export function shellSession(transport: Transport, { leases = new Map(), probed 
       return content?.toString('utf8')
     },
 
-    run: (argv, options) => runOnHost(transport, argv, options),
+    run(argv, options) {
+      const begun = behind?.take(argv, options)
+      behind = undefined
+      return begun ?? runOnHost(transport, argv, options)
+    },
     runOnce: (argv, key, { token }, options) => runOnHost(transport, argv, options, { token, key }),
     async remember(key, lease, { signal }) {
       await ask('remember', [lease.token, key], { signal })

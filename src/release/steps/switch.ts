@@ -1,4 +1,5 @@
 /** Points `current` at the release by one rename, or has its package installed. Whether it happened is never remembered: the undo asks the host. */
+import { firstProgram } from './gate.ts'
 import { sessionOf, targetLink, type Step } from '../step.ts'
 
 /** Longest time for a switch, with the sync behind it. */
@@ -14,6 +15,7 @@ export const switchStep: Step = {
       expected: at.plan.from,
       // A rollback goes to a release that is verified already, and its record stays so.
       record: at.run.plan.kind === 'release' ? at.record : undefined,
+      then: await firstProgram(at),
     })
     return `${at.plan.fromVersion ?? at.plan.from ?? 'nothing'} -> ${at.run.plan.target}`
   },
