@@ -12,6 +12,8 @@ import { size } from './size.ts'
 
 /** Deeper than anything that ship or a tool it knows writes; far less than what a recursive reader can bear. */
 const MAX_DEPTH = 64
+/** A manifest of an app of some thousand files comes at once. */
+const CHUNK = 4 * 1024 * 1024
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
 
 /**
@@ -33,8 +35,9 @@ export async function readForeign(file: string, maxBytes: number): Promise<Buffe
     const tooLarge = (): ShipError => refused(`is larger than ${size(maxBytes)}, the most that ship reads`)
     if (found.size > maxBytes) throw tooLarge()
     const chunks: Buffer[] = []
+    const stream = { end: maxBytes, autoClose: false, highWaterMark: Math.min(Math.max(found.size + 1, 65_536), CHUNK) }
     // One byte more than may be: a file can grow while it is read, or not tell its size at all.
-    for await (const chunk of handle.createReadStream({ end: maxBytes, autoClose: false })) chunks.push(chunk as Buffer)
+    for await (const chunk of handle.createReadStream(stream)) chunks.push(chunk as Buffer)
     const bytes = Buffer.concat(chunks)
     if (bytes.length > maxBytes) throw tooLarge()
     return bytes

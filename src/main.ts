@@ -80,7 +80,7 @@ async function runCommand({ command, input, globals }: Chosen, start: Start): Pr
   }
   // Libraries that draw look at the environment themselves.
   if (!globals.color) process.env['NO_COLOR'] = '1'
-  const ahead = await headStart(command.name, input, globals)
+  const ahead = await headStart(command, input, globals)
   const identity = identify(process.env)
   const plain = await rendererFor(globals, start, command.streams)
   const facts = { folder: join(cacheFolder(), 'runs'), command: command.name, run: identity.run, now: () => Date.now() }

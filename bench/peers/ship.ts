@@ -1,5 +1,5 @@
 /** ship itself: from its package, installed as a user has it, and in variants that stand beside it. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { App } from './app.ts'
 import type { Contender } from './contender.ts'
@@ -71,8 +71,12 @@ function contender({ name, title, how, settings, checkout = false, once = false 
       mkdirSync(project(place, name))
       await buildOnce(place, app, name)
     },
-    prepare: ({ deployTo }, place) => {
-      configure(place, name, { deployTo, settings })
+    prepare: ({ deployTo, tree }, place) => {
+      const sources = join(project(place, name), 'sources')
+      rmSync(sources, { force: true })
+      symlinkSync(tree, sources)
+      // As a project has it: the same configuration each time, beside the sources of what was built last.
+      configure(place, name, { from: 'sources', deployTo, settings })
       return Promise.resolve()
     },
     async run({ step, tree }, place, app) {

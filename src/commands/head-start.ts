@@ -1,15 +1,16 @@
 /**
- * Servers are greeted before the command is even loaded, where the last run of the same command with the same configuration dialled them: by
- * then they have answered when their answer is wanted. A configuration that was changed since is read first, for it may be mistyped.
+ * Servers are greeted before the command is even loaded, where the last run with the same configuration dialled them: they have answered by the
+ * time their answer is wanted. A configuration that was changed since is read first, for it may be mistyped.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { cacheFolder, keepInCache } from '../cache-folder.ts'
-import { findUpward } from '../config/find.ts'
+import { findUpward } from '../config-file.ts'
 import { allDialled, dropGreeted, greet, type Address } from '../greeting.ts'
-import type { Input } from './command.ts'
+import type { Command, Input } from './command.ts'
 import type { Globals } from './program.ts'
 
 export interface HeadStart {
@@ -17,9 +18,9 @@ export interface HeadStart {
   end(): Promise<void>
 }
 
-/** Greets whom the last run like this one dialled. */
+/** Greets whom the last run of the same command dialled, or of another one, unless this one asks nobody before it knows what for. */
 export async function headStart(
-  command: string,
+  { name, asksFirst }: Pick<Command, 'name' | 'asksFirst'>,
   input: Input,
   { cwd = '.', config, environment }: Globals,
 ): Promise<HeadStart> {
@@ -29,17 +30,22 @@ export async function headStart(
   const isFile = input.args.some((arg) => arg !== undefined && existsSync(resolve(cwd, arg)))
   if (content === undefined || isFile) return { end: () => Promise.resolve() }
   const digest = digestOf(content, process.env['SHIP_SSH_CONFIG'])
-  const asked = digestOf(file, command, environment, ...input.list('hosts'), '-', ...input.list('roles'))
-  const path = join('dialled', `${asked}.json`)
-  const known = read(join(cacheFolder(), path))
-  if (known?.digest === digest) greet(known.addresses)
+  const path = join(
+    'dialled',
+    `${digestOf(file, environment, ...input.list('hosts'), '-', ...input.list('roles'))}.json`,
+  )
+  const kept = read(join(cacheFolder(), path))
+  const known = kept?.digest === digest ? kept.by : {}
+  const [others] = asksFirst === true ? [] : Object.values(known)
+  greet(known[name] ?? others ?? [])
   // A server that is near can be told the first line already.
   await nextTurn()
   return {
     async end() {
       dropGreeted()
-      const text = JSON.stringify({ digest, addresses: allDialled() })
-      if (allDialled().length > 0 && text !== JSON.stringify(known)) await keepInCache(path, text)
+      const dialled = allDialled()
+      const isNews = dialled.length > 0 && !isDeepStrictEqual(dialled, known[name])
+      if (isNews) await keepInCache(path, JSON.stringify({ digest, by: { ...known, [name]: dialled } }))
     },
   }
 }
@@ -54,16 +60,18 @@ function configFile(cwd: string, config: string | undefined): string | undefined
 }
 
 interface Kept {
+  /** Of the configuration. */
   readonly digest: string
-  readonly addresses: readonly Address[]
+  /** Whom each command dialled. */
+  readonly by: Readonly<Record<string, readonly Address[]>>
 }
 
 function read(file: string): Kept | undefined {
   try {
-    const { digest, addresses } = JSON.parse(readFileSync(file, 'utf8')) as Kept
+    const { digest, by } = JSON.parse(readFileSync(file, 'utf8')) as Kept
     const isAddress = ({ hostname, port }: Address): boolean =>
       typeof hostname === 'string' && port > 0 && port < 65_536
-    return addresses.every(isAddress) ? { digest, addresses } : undefined
+    return Object.values(by).flat().every(isAddress) ? { digest, by } : undefined
   } catch {
     return undefined
   }

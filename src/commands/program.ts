@@ -54,6 +54,9 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
   for (const command of commands) {
     const sub = program.command(command.name, { hidden: command.hidden ?? false })
     prepare(sub, io)
+    list(sub, command)
+    // Nobody asks for options of what is not named, and there are hundreds.
+    if (!argv.includes(command.name)) continue
     describe(sub, command, io.columns)
     addGlobals(sub)
     sub.action(() => {
@@ -107,17 +110,20 @@ function prepare(commander: Commander, io: ProgramIo): void {
   })
 }
 
+/** What the list of commands says of one. */
+function list(sub: Commander, { summary, group, args = [] }: Command): void {
+  sub.summary(summary).helpGroup(`${group}:`)
+  for (const arg of args) sub.argument(arg.name, arg.summary)
+}
+
 function describe(sub: Commander, command: Command, columns: number): void {
   const about = command.about === undefined ? '' : `\n${command.about}`
   const examples = exampleLines(command.examples, columns)
   const exits = brokenExits(exitLines(command.exits, answersNo(command)), columns)
   sub
-    .summary(command.summary)
     .description(`${capital(command.summary)}.${about}\n\nExamples:\n${examples.join('\n')}`)
-    .helpGroup(`${command.group}:`)
     .helpOption('-h, --help', 'show help')
     .addHelpText('after', `\nExit status:\n${exits.join('\n')}`)
-  for (const { name, summary } of command.args ?? []) sub.argument(name, summary)
   for (const { flags, summary, many } of command.options ?? []) {
     const option = new Option(flags, summary)
     if (many) option.argParser((value: string, before: unknown) => [...listOf(before), ...value.split(',')])

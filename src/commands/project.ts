@@ -119,7 +119,8 @@ export async function chosenRelease(
     wanted,
     onChosen: () => (isSigned ? undefined : onChosen?.(environment)),
   }
-  const { bundle, deb } = await builtFor(environment, question, context)
+  const { bundle: built, deb } = await builtFor(environment, question, context)
+  const bundle = { ...built, sources: resolve(project.dir, project.config.build.from) }
   const { name } = bundle.manifest
   if (name !== project.name) {
     throw new ShipError('refused', `this is a bundle of "${name}", and the project is "${project.name}"`, {

@@ -32,6 +32,7 @@ export const RELEASE_COMMANDS: readonly Command[] = [
       ['ship plan 1.4.2 -e production --out plan.json', 'look now, release exactly that later'],
     ],
     exits: [4, 5, 9],
+    asksFirst: true,
     load: () => import('./plan.ts'),
   },
   {
@@ -53,6 +54,7 @@ export const RELEASE_COMMANDS: readonly Command[] = [
       ["ship release '^1.4' -e production", 'the newest that the range admits'],
     ],
     exits: [4, 5, 6, 7, 8, 9],
+    asksFirst: true,
     logged: true,
     load: () => import('./release.ts'),
   },

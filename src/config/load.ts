@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 import { messageOf, ShipError } from '../errors.ts'
 import { parseAppName, type AppName } from '../names.ts'
-import { findUpward } from './find.ts'
+import { findUpward } from '../config-file.ts'
 import { importModule } from './modules.ts'
 import { configSchema, type Config } from './schema.ts'
 

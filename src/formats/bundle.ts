@@ -23,6 +23,8 @@ export interface Bundle {
   readonly format: string
   /** Content of every file by its path, where a check has read it and it is little: then nothing is read twice. */
   readonly content?: ReadonlyMap<string, readonly Buffer[]> | undefined
+  /** Folder that it was probably built from, absolute: what is still there as its manifest lists it need not be unpacked. */
+  readonly sources?: string | undefined
   /** The tar in the archive, which nobody has looked at, where it is being unpacked already: see `unpackAhead`. */
   readonly unpacked?: Promise<Buffer | undefined> | undefined
 }

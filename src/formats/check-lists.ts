@@ -15,13 +15,18 @@ export const LISTS = ['sums', 'links', 'manifest.json'] as const
 
 /** The lists of a manifest. */
 export function checkLists(manifest: Manifest): Lists {
+  const lists = uncheckedLists(manifest)
+  const checks = LISTS.map((name) => `${digestOf(lists[name])}  ${name}\n`).join('')
+  return { checks, ...lists }
+}
+
+/** The same without what vouches for them. */
+export function uncheckedLists(manifest: Manifest): Omit<Lists, 'checks'> {
   const sums = manifest.entries
     .flatMap((e) => (e.type === 'file' ? [`${e.sha256}  ${e.path === '-' ? './-' : e.path}\n`] : []))
     .join('')
   const links = manifest.entries.flatMap((e) => (e.type === 'link' ? [`${e.path}\n${e.target}\n`] : [])).join('')
-  const lists = { sums, links, 'manifest.json': canonicalManifest(manifest) }
-  const checks = LISTS.map((name) => `${digestOf(lists[name])}  ${name}\n`).join('')
-  return { checks, ...lists }
+  return { sums, links, 'manifest.json': canonicalManifest(manifest) }
 }
 
 /** sha256, hexadecimal. */

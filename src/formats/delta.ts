@@ -2,7 +2,7 @@
  * What a host lacks of a release, held against the releases it has. Pure. Content is matched by sha256, and laid down path by path: a
  * file that stays where it was is copied from the base, one that moved is copied from its old place, and only the rest is sent.
  */
-import type { Entry, Manifest } from '../tree/manifest.ts'
+import type { Entry, FileEntry, Manifest } from '../tree/manifest.ts'
 import type { Version } from '../version.ts'
 
 /** A release that is whole on a host. */
@@ -60,10 +60,10 @@ export function bestDelta(
   return best
 }
 
-/** Bytes of files whose content no base holds. */
-export function lackingBytes(target: Pick<Manifest, 'entries'>, bases: readonly Base[]): number {
+/** Files whose content no base holds. */
+export function lackingFiles(target: Pick<Manifest, 'entries'>, bases: readonly Base[]): FileEntry[] {
   const there = new Set(bases.flatMap((base) => heldFiles(base).map(({ sha256 }) => sha256)))
-  return target.entries.reduce((sum, e) => (e.type === 'file' && !there.has(e.sha256) ? sum + e.size : sum), 0)
+  return target.entries.filter((e): e is FileEntry => e.type === 'file' && !there.has(e.sha256))
 }
 
 interface HeldFile {

@@ -30,7 +30,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Entry, Manifest } from '../tree/manifest.ts'
 import type { Version } from '../version.ts'
 import type { Bundle } from './bundle.ts'
-import { checkLists, digestOf, LISTS, type Lists } from './check-lists.ts'
+import { checkLists, digestOf, LISTS, uncheckedLists, type Lists } from './check-lists.ts'
 import { bestDelta, keepsMost, keptLines, lineEdits, type Base, type Delta } from './delta.ts'
 import { nearCopies, nearOf, type Near } from './near.ts'
 import { compressed, packTree } from './pack-tree.ts'
@@ -158,7 +158,7 @@ async function deltaMembers(
   { base, kept, copies, gone }: Delta,
   near: Near | undefined,
 ): Promise<Record<string, string>> {
-  const before = checkLists(base.manifest)
+  const before = uncheckedLists(base.manifest)
   const edits: [string, string][] = []
   for (const name of LISTS) {
     await nextTurn()

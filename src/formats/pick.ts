@@ -3,9 +3,11 @@
  * looked at. What is taken is held against its digest.
  */
 import { hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, lstatSync, readFileSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { addAbortSignal, type Transform } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { zstdDecompress } from 'node:zlib'
 import { throwIfAborted } from '../errors.ts'
@@ -33,15 +35,53 @@ export async function pickFiles(
   bundle: Bundle,
   isWanted: (entry: Entry) => boolean,
   signal: AbortSignal,
-): Promise<Map<string, readonly Buffer[]> | undefined> {
+): Promise<Found | undefined> {
   const decoder = formats.find(({ name }) => name === bundle.format)?.decoder
   const places = placesIn(bundle, isWanted)
   if (!decoder || places.reduce((sum, { start, end }) => sum + end - start, 0) > MAX_BYTES) return undefined
+  const built = await fromSources(bundle.sources, places)
+  if (built) return built
   const tar = await bundle.unpacked
   const found = tar ? cut(tar, places) : await read(bundle.archive, decoder(), places, signal)
-  const isWhole = (place: Place): boolean =>
-    hash('sha256', Buffer.concat(found.get(place.path) ?? []), 'hex') === place.sha256
-  return places.every(isWhole) ? found : undefined
+  return places.every((place) => isWhole(found, place)) ? found : undefined
+}
+
+type Found = ReadonlyMap<string, readonly Buffer[]>
+
+function isWhole(found: Found, { path, sha256 }: Pick<Place, 'path' | 'sha256'>): boolean {
+  return hash('sha256', Buffer.concat(found.get(path) ?? []), 'hex') === sha256
+}
+
+/** So many small files are read before others have their turn. */
+const AT_ONCE = 64
+
+/** The files where the bundle was built from. Undefined when one of them is not there, or was changed since. */
+async function fromSources(folder: string | undefined, places: readonly Place[]): Promise<Found | undefined> {
+  const found = new Map<string, readonly Buffer[]>()
+  for (const [index, place] of places.entries()) {
+    if (index % AT_ONCE === AT_ONCE - 1) await nextTurn()
+    if (!liesIn(folder, [{ path: place.path, size: place.end - place.start }])) return undefined
+    try {
+      found.set(place.path, [readFileSync(join(folder, place.path))])
+    } catch {
+      return undefined
+    }
+    if (!isWhole(found, place)) return undefined
+  }
+  return found
+}
+
+/** Whether files of these sizes lie in a folder. What they hold is another question. */
+export function liesIn(folder: string | undefined, files: readonly { path: string; size: number }[]): folder is string {
+  if (folder === undefined) return false
+  try {
+    return files.every(({ path, size }) => {
+      const found = lstatSync(join(folder, path), { throwIfNoEntry: false })
+      return found?.isFile() === true && found.size === size
+    })
+  } catch {
+    return false
+  }
 }
 
 /**

@@ -29,11 +29,21 @@ export interface Lease {
   readonly signal: AbortSignal
 }
 
+/** What `stage` will probably be asked to put a release together from. */
+export interface CopyAhead {
+  readonly base: Version
+  /** As in `StageSpec`. */
+  readonly tree: string
+  readonly reuse: 'copy' | 'hardlink'
+}
+
 interface LockOptions {
   /** How long a silent holder is still believed, seconds. The heartbeat comes three times as often. */
   readonly leaseSeconds: number
   /** Takes the lock over from this token instead of failing; only succeeds while that token still holds it. */
   readonly takeOver?: Token | undefined
+  /** The host may begin to copy this when it has the lock, and need not. What comes of it is checked by `stage` like the rest. */
+  readonly copy?: CopyAhead | undefined
   readonly signal: AbortSignal
 }
 

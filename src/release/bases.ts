@@ -3,7 +3,7 @@
  * which the host's record carries, so one that was seen before need not be asked for again.
  */
 import { digestOf } from '../formats/check-lists.ts'
-import { lackingBytes, type Base } from '../formats/delta.ts'
+import { lackingFiles, type Base } from '../formats/delta.ts'
 import type { HostSession, HostState, ReleaseRecord } from '../host/session.ts'
 import { parseManifest, type Manifest } from '../tree/manifest.ts'
 import { keepManifest, seenManifest } from '../tree/seen.ts'
@@ -37,7 +37,7 @@ export async function basesOn(
 
 /** Whether so little of a target is lacking that no other base is looked for. */
 export function isEnough(target: Pick<Manifest, 'entries'>, bases: readonly Base[]): boolean {
-  return lackingBytes(target, bases) < WORTH_ANOTHER_BYTES
+  return lackingFiles(target, bases).reduce((sum, { size }) => sum + size, 0) < WORTH_ANOTHER_BYTES
 }
 
 /** Manifest of a release on a host, as its digest vouches for it: seen before, else asked for. Undefined when it cannot be had. */

@@ -2,9 +2,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Environment } from '../config/environment.ts'
 import type { Bundle } from '../formats/bundle.ts'
-import type { Base } from '../formats/delta.ts'
+import { lackingFiles, type Base } from '../formats/delta.ts'
 import { packagePayload, type PackageFile } from '../formats/package-payload.ts'
-import { unpackAhead } from '../formats/pick.ts'
+import { liesIn, unpackAhead } from '../formats/pick.ts'
 import { nativeCompression, packPayload, type PackedContent, type PackedPayload } from '../formats/payload.ts'
 import type { HostState } from '../host/session.ts'
 import { inStep, type Io } from '../io.ts'
@@ -24,6 +24,8 @@ export interface Packing {
   readonly unpackForeseen: (bundle: Bundle) => Promise<void>
   /** Prepares what will probably be asked for, by the last run from here, unless that is nothing. */
   readonly prepareForeseen: (bundle: Bundle) => Promise<void>
+  /** The payload that is being prepared by `prepareForeseen`. */
+  readonly foreseen: () => PackedPayload | undefined
   /** Resolves when nothing is being packed. */
   readonly idle: () => Promise<void>
   /** Ends what nobody waits for. */
@@ -39,6 +41,7 @@ export function packageOnce(file: PackageFile, manifest: Manifest, limit: number
     prepare: () => undefined,
     unpackForeseen: () => Promise.resolve(),
     prepareForeseen: () => Promise.resolve(),
+    foreseen: () => undefined,
     idle: () => Promise.resolve(),
     close: () => Promise.resolve(),
   }
@@ -52,6 +55,7 @@ export function packOnce(folder: string, { app, name, limit, hosts }: Environmen
   const signal = AbortSignal.any([io.signal, over.signal])
   const limited = rateLimit(limit)
   let unpacked: Bundle['unpacked']
+  let likely: PackedPayload | undefined
   const begin = (
     bundle: Bundle,
     tools: Pick<HostState['tools'], 'zstd' | 'gzip' | 'rsync'>,
@@ -75,13 +79,14 @@ export function packOnce(folder: string, { app, name, limit, hosts }: Environmen
     return foreseeing
   }
   const unpackForeseen = async (bundle: Bundle): Promise<void> => {
-    if (await foreseenFor(bundle)) unpacked = unpackAhead(bundle)
+    const found = await foreseenFor(bundle)
+    if (found && !liesIn(bundle.sources, lackingFiles(bundle.manifest, [found.base]))) unpacked = unpackAhead(bundle)
   }
   const prepareForeseen = async (bundle: Bundle): Promise<void> => {
     const found = await foreseenFor(bundle)
     // A connection may be waiting.
     await nextTurn()
-    if (found && !signal.aborted) begin(bundle, { gzip: true, ...found.tools }, [found.base])
+    if (found && !signal.aborted) likely = begin(bundle, { gzip: true, ...found.tools }, [found.base]).payload
   }
   const pack: Packing['pack'] = (bundle, tools, bases) => {
     const { key, payload, usesNative } = begin(bundle, tools, bases)
@@ -104,7 +109,7 @@ export function packOnce(folder: string, { app, name, limit, hosts }: Environmen
     over.abort()
     return idle()
   }
-  return { pack, prepare: begin, unpackForeseen, prepareForeseen, idle, close }
+  return { pack, prepare: begin, unpackForeseen, prepareForeseen, foreseen: () => likely, idle, close }
 }
 
 /** The same payload with its bytes put differently. */

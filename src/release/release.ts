@@ -21,7 +21,7 @@ import { refusePlanDrift, type Expected } from './plan-drift.ts'
 import { reach, type Reached, type ReachOptions } from './probe.ts'
 import { openRelay, type Relay } from './relay.ts'
 import type { Run } from './step.ts'
-import { basesAhead } from './steps/stage.ts'
+import { basesAhead, copiesAhead } from './steps/stage.ts'
 import { transact, type RunReport } from './transaction.ts'
 
 export type { RunReport } from './transaction.ts'
@@ -91,7 +91,7 @@ export async function release(request: ReleaseRequest, io: Io): Promise<RunRepor
     const pack: Run['pack'] = (tools, bases) => packing.pack(checked, tools, bases)
     const run: Run = { plan, fleet, environment, io, commit, deb, relay, manifest: bundle.manifest, pack }
     const bases = basesAhead(run, observed, (...args) => packing.prepare(checked, ...args))
-    const running = transact({ ...run, bases })
+    const running = transact({ ...run, bases, copies: copiesAhead(run, observed, packing.foreseen()) })
     // While hosts are waited for: when all is packed.
     const packed = Promise.all(bases.values()).then(packing.idle)
     kept = packed.then(() => keepManifest(bundle.manifest, bundle.digest))

@@ -10,7 +10,7 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { Base } from '../formats/delta.ts'
 import type { PackedPayload } from '../formats/payload.ts'
 import type { GateHost } from '../gates/gate.ts'
-import type { DebFile, Drift, HostSession, HostState, Lease, ReleaseRecord } from '../host/session.ts'
+import type { CopyAhead, DebFile, Drift, HostSession, HostState, Lease, ReleaseRecord } from '../host/session.ts'
 import type { Io } from '../io.ts'
 import type { Host } from '../transport/transport.ts'
 import type { Manifest } from '../tree/manifest.ts'
@@ -34,6 +34,8 @@ export interface Run {
   readonly looked?: ReadonlyMap<string, Promise<readonly Drift[] | undefined>> | undefined
   /** Releases that what a host lacks is packed against: they were found while the lock was asked for. */
   readonly bases?: ReadonlyMap<string, Promise<readonly Base[] | undefined>> | undefined
+  /** What hosts may begin to copy when they are locked. */
+  readonly copies?: ReadonlyMap<string, CopyAhead> | undefined
   /**
    * The bundle as a host with these tools unpacks it, less what it can copy from these releases of its own; made once for all hosts
    * alike. Never called by a rollback.

@@ -58,7 +58,7 @@ export async function transact(run: Run): Promise<RunReport> {
   if (busy.length === 0) return report({ ats: [], lost: [] })
   // A host that cannot take part may not even have room for a lock.
   const hosts = fleet.hosts.filter((host) => plan.hosts.some((p) => p.host === host.name))
-  const held = await lockFleet(fleet, hosts, newOwner(doing(plan.kind, plan.target), io), io)
+  const held = await lockFleet(fleet, hosts, newOwner(doing(plan.kind, plan.target), io), io, run.copies)
   try {
     refuseDrift(plan, held)
     const all = await atHosts(run, held)

@@ -27,6 +27,8 @@ export type Entry =
   | { readonly path: RelPath; readonly type: 'dir'; readonly mode: number }
   | { readonly path: RelPath; readonly type: 'link'; readonly mode: number; readonly target: string }
 
+export type FileEntry = Extract<Entry, { readonly type: 'file' }>
+
 export interface Manifest {
   readonly schema: 1
   readonly name: AppName

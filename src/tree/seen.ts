@@ -3,7 +3,7 @@
  * looked at need not be looked at again, and one that a host has need not be asked for.
  */
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheFolder, keepInCache } from '../cache-folder.ts'
 import { canonicalManifest, manifestOfCanonical, parseManifest, type Manifest } from './manifest.ts'
@@ -19,7 +19,11 @@ export async function keepManifest(manifest: Manifest, digest: string): Promise<
   const bytes = Buffer.from(canonicalManifest(manifest))
   if (digestOf(bytes) !== digest) return
   seen.set(digest, Promise.resolve(manifest))
-  await keepInCache(join(FOLDER, `${digest}.json`), bytes)
+  const file = fileOf(digest)
+  const kept = await stat(file).catch(() => undefined)
+  const now = new Date()
+  if (kept?.size === bytes.length) await utimes(file, now, now).catch(() => undefined)
+  else await keepInCache(join(FOLDER, `${digest}.json`), bytes)
   // Another run may remove the same.
   await removeOldest().catch(() => undefined)
 }

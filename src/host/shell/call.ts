@@ -36,6 +36,8 @@ export interface CallOptions {
   readonly tries?: number | undefined
   /** Called when the script said something, long before it ends. */
   readonly onSaid?: (() => void) | undefined
+  /** Called with its answer, which may be before it ends. */
+  readonly onAnswer?: ((answer: Answer) => void) | undefined
 }
 
 /** Longest time for a verb that only asks or renames; staging and pruning give their own. */
@@ -57,6 +59,19 @@ export async function call(
   return answerIn(await transport.exec(script, how))
 }
 
+/** The same for a script that goes on behind its answer, which nobody waits for. */
+export function callThatGoesOn(
+  transport: Transport,
+  script: 'lock and copy',
+  args: readonly string[],
+  options: CallOptions,
+): Promise<Answer> {
+  const { promise, resolve } = Promise.withResolvers<Answer>()
+  const prepared = prepareCall(transport.host, 'lock', args, { ...options, onAnswer: resolve }, script)
+  const over = transport.exec(prepared.script, prepared.how).then(prepared.answerIn)
+  return Promise.race([promise, over])
+}
+
 /** A call that somebody else sends: the script, how to run it, and what its end means, as `call` tells it. */
 export interface PreparedCall {
   readonly script: Script
@@ -64,9 +79,15 @@ export interface PreparedCall {
   readonly answerIn: (result: RunResult) => Answer
 }
 
-export function prepareCall(host: Host, verb: Verb, args: readonly string[], options: CallOptions): PreparedCall {
+export function prepareCall(
+  host: Host,
+  verb: Verb,
+  args: readonly string[],
+  options: CallOptions,
+  form: Parameters<typeof scriptText>[0] = verb,
+): PreparedCall {
   const marker = newMarker()
-  const text = scriptText(verb, host.deb ? 'package' : 'archive')
+  const text = scriptText(form, host.deb ? 'package' : 'archive')
   const script = { name: verb, text, args: [marker, host.deployTo, ...args] }
   const frames = frameReader(marker)
   const flood = new AbortController()
@@ -79,6 +100,8 @@ export function prepareCall(host: Host, verb: Verb, args: readonly string[], opt
     onStdout(chunk) {
       frames.push(chunk)
       if (frames.said()) options.onSaid?.()
+      const whole = frames.answer()
+      if (whole) options.onAnswer?.(whole)
       const excess = frames.excess()
       if (excess !== undefined) flood.abort(flooded(verb, excess))
     },
@@ -129,7 +152,8 @@ const texts = new Map<string, string>()
 
 /** Scripts that are more, or less, than the prelude and themselves. A program of the user's gets the shell as its login left it. */
 const PARTS: Readonly<Record<string, readonly string[]>> = {
-  lock: ['prelude', 'state', 'lock'],
+  lock: ['prelude', 'state', 'lock', 'done'],
+  'lock and copy': ['prelude', 'state', 'base', 'lock', 'inodes', 'assemble', 'ahead'],
   probe: ['prelude', 'state', 'probe'],
   stage: ['prelude', 'receive', 'inodes', 'assemble', 'check', 'stage'],
   drift: ['prelude', 'inodes', 'drift'],
@@ -144,7 +168,7 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
 
 /** The same verbs with the same arguments where a release is a .deb that dpkg installs. Those that are not here are alike. */
 const PACKAGE_PARTS: Readonly<Record<string, readonly string[]>> = {
-  lock: ['prelude', 'deb/package', 'state', 'deb/state', 'deb/settle', 'lock'],
+  lock: ['prelude', 'deb/package', 'state', 'deb/state', 'deb/settle', 'lock', 'done'],
   probe: ['prelude', 'deb/package', 'state', 'deb/state', 'deb/settle', 'probe'],
   stage: ['prelude', 'deb/package', 'receive', 'deb/stage'],
   drift: ['prelude', 'deb/package', 'deb/drift'],
@@ -160,7 +184,7 @@ const PACKAGE_PARTS: Readonly<Record<string, readonly string[]>> = {
  * shell that waits for it reads it byte by byte.
  */
 export function scriptText(
-  verb: Verb | 'switch and run' | 'run' | 'once' | 'program' | 'get' | 'guard',
+  verb: Verb | 'lock and copy' | 'switch and run' | 'run' | 'once' | 'program' | 'get' | 'guard',
   form: 'archive' | 'package' = 'archive',
 ): string {
   const key = `${form} ${verb}`
@@ -176,6 +200,14 @@ export function scriptText(
 /** A text without the functions that nothing else in it names. */
 function called(text: string): string {
   const functions = [...text.matchAll(/^(\w+)\(\) \{(?:\n[^]*?^\}| .*\})(?: 2>\/dev\/null)?\n/gm)]
-  const spare = functions.find(([whole, name]) => !new RegExp(`\\b${name}\\b`).test(text.replace(whole, () => '')))
-  return spare ? called(text.replace(spare[0], () => '')) : text
+  const named = new Map<string, number>()
+  const count = (of: string, by: 1 | -1): void => {
+    for (const [word] of of.matchAll(/\w+/g)) named.set(word, (named.get(word) ?? 0) + by)
+  }
+  count(text, 1)
+  const isSpare = ([whole, name = '']: RegExpExecArray): boolean =>
+    named.get(name) === [...whole.matchAll(/\w+/g)].filter(([word]) => word === name).length
+  const spare = functions.filter(isSpare)
+  if (spare.length === 0) return text
+  return called(spare.reduce((rest, [whole]) => rest.replace(whole, () => ''), text))
 }

@@ -10,8 +10,8 @@ import { keepLease, LEASE_SECONDS, type KeptLease } from '../lease.ts'
 import type { Drift, HostSession, HostState, Lease, ProbeQuestion } from '../session.ts'
 import { MAX_HISTORY_BYTES, MAX_MANIFEST_BYTES } from '../sizes.ts'
 import { readHistoryLine, readState } from '../state.ts'
-import { askOver, LONG_MS, refusal, type Ask } from './ask.ts'
-import { call } from './call.ts'
+import { askOver, LONG_MS, refusal, wellOrThrow, type Ask } from './ask.ts'
+import { call, callThatGoesOn } from './call.ts'
 import { valuesOf, type Answer } from './frame.ts'
 import { armGuard, holdGuard } from './guard.ts'
 import { runBehindSwitch, runOnHost, type RunBehind } from './run.ts'
@@ -81,7 +81,13 @@ export function shellSession(transport: Transport, { leases = new Map(), probed 
 
     async lock(owner, { sharedFiles }, options) {
       const args = [owner.token, JSON.stringify(owner), options.takeOver ?? '-', last, ...sharedFiles]
-      const answer = await ask('lock', args, { signal: options.signal, timeoutMs: LONG_MS })
+      const how = { signal: options.signal, timeoutMs: LONG_MS }
+      const { copy } = options
+      // Where one question waits for another there is nothing to gain.
+      const copies = copy && !host.deb && transport.oneByOne !== true ? [copy.base, copy.tree, copy.reuse] : undefined
+      const answer = copies
+        ? wellOrThrow('lock', await callThatGoesOn(transport, 'lock and copy', [...copies, ...args], how))
+        : await ask('lock', args, how)
       const lease = keepLease(owner, options.leaseSeconds, (token) => beat(transport, token))
       leases.set(lease, lease)
       return { lease, state: stateIn(answer, options.leaseSeconds) }

@@ -7,7 +7,7 @@ import { ShipError, throwIfAborted } from '../../errors.ts'
 import { stepOnHosts } from '../../fleet/fleet.ts'
 import { allOrThrow, type HostResult } from '../../fleet/results.ts'
 import { LEASE_SECONDS } from '../../host/lease.ts'
-import type { HostSession, HostState, Lease, LockState, Owner } from '../../host/session.ts'
+import type { CopyAhead, HostSession, HostState, Lease, LockState, Owner } from '../../host/session.ts'
 import { describeLock, holder, isGoingBack } from '../owner.ts'
 import type { Fleet } from '../../fleet/fleet.ts'
 import type { Io } from '../../io.ts'
@@ -29,12 +29,23 @@ export interface Locked {
 }
 
 /** Locks all hosts or none; rejects with reason `locked` naming the holder. */
-export async function lockFleet(fleet: Fleet, hosts: readonly Host[], owner: Owner, io: Io): Promise<Locked[]> {
+export async function lockFleet(
+  fleet: Fleet,
+  hosts: readonly Host[],
+  owner: Owner,
+  io: Io,
+  copies?: ReadonlyMap<string, CopyAhead>,
+): Promise<Locked[]> {
   const sharedFiles = askedFiles(fleet)
   const lockOne = async (host: Host): Promise<{ value: Locked }> => ({
     value: {
       host,
-      ...(await lockHost(fleet.session(host.name), owner, { sharedFiles, environment: fleet.environment.name, io })),
+      ...(await lockHost(fleet.session(host.name), owner, {
+        sharedFiles,
+        environment: fleet.environment.name,
+        copy: copies?.get(host.name),
+        io,
+      })),
     },
   })
   const first = await stepOnHosts(io, 'lock', hosts.slice(0, 1), lockOne)
@@ -81,8 +92,14 @@ async function lockHost(
   {
     sharedFiles,
     environment,
+    copy,
     io,
-  }: { readonly sharedFiles: readonly string[]; readonly environment: string; readonly io: Io },
+  }: {
+    readonly sharedFiles: readonly string[]
+    readonly environment: string
+    readonly copy: CopyAhead | undefined
+    readonly io: Io
+  },
 ): Promise<{ lease: Lease; state: HostState }> {
   const { signal } = io
   let takeOver: LockState | undefined
@@ -92,7 +109,7 @@ async function lockHost(
     throwIfAborted(signal)
     try {
       const held = await withGrace(signal, (late) => {
-        const options = { leaseSeconds: LEASE_SECONDS, signal: late, takeOver: takeOver?.owner.token }
+        const options = { leaseSeconds: LEASE_SECONDS, signal: late, takeOver: takeOver?.owner.token, copy }
         return session.lock(owner, { sharedFiles }, options)
       })
       if (takeOver) warnTakenOver(session.host, takeOver, io)

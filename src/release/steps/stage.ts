@@ -84,6 +84,24 @@ export function basesAhead(run: Run, observed: readonly Observed[], prepare: Pre
   )
 }
 
+/** What the hosts that lack the target may copy as soon as they are locked: the release that is live there, when most of it stays. */
+export function copiesAhead(
+  { plan, environment }: Pick<Run, 'plan' | 'environment'>,
+  observed: readonly Observed[],
+  payload: PackedPayload | undefined,
+): NonNullable<Run['copies']> {
+  const { base, keepsMost, tree } = payload ?? {}
+  if (base === undefined || tree === undefined || keepsMost !== true) return new Map()
+  const lacking = plan.hosts.filter(({ action }) => action === 'stage')
+  return new Map(
+    lacking.flatMap(({ host }) => {
+      const state = observed.find((one) => one.host === host)?.state
+      const isBase = state && state.tools.copy !== false && liveRecord(state)?.version === base
+      return isBase ? [[host, { base, tree, reuse: environment.reuse }]] : []
+    }),
+  )
+}
+
 type Prepare = (...args: Parameters<Run['pack']>) => void
 
 async function basesFor(run: Run, state: HostState, ask: Parameters<typeof basesOn>[2]): Promise<readonly Base[]> {

@@ -37,6 +37,15 @@ copy_base() {
   sync -f "$part" >/dev/null 2>&1 </dev/null &
 }
 
+# Whether the base was copied behind the lock, see ahead.sh. Waits for who is at it.
+is_copied() {
+  until [ -e "$part/copied" ]; do
+    line_of "$part/copying" && kill -0 "$line" 2>/dev/null && [ -d "$ship/lock/$token" ] || break
+    sleep 0.01 2>/dev/null || sleep 1
+  done
+  line_of "$part/copied" && [ "$most $line" = "most $base $how $tree" ]
+}
+
 is_as_checked() { inodes_of "$root/releases/$base" | cmp -s - "$ship/manifests/$base.inodes"; }
 
 # Everything from here to the tree, what lies in folders on all processors. The folders themselves are made before, or two would make the same.

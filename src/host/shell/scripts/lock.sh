@@ -74,4 +74,3 @@ for left in "$ship"/incoming/[!p]* "$ship"/trash/* "$ship"/lock.* "$records"/*.n
 done
 settle 1800 "$token"
 probe "$@"
-finish ok

@@ -79,6 +79,8 @@ free_of() {
     awk 'NR > 1 { for (i = 2; i <= NF; i++) if ($i ~ /^[0-9]+%$/) { print $(i - 1); exit } }'
 }
 
+processors() { nproc 2>/dev/null || echo 1; }
+
 # Why the last write failed: full disk and full inode table look alike to most tools.
 cause() {
   blocks=$(free_of k "$root")

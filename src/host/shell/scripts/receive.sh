@@ -17,10 +17,7 @@ abandon() {
   fail "$1" "$why"
 }
 
-processors() { nproc 2>/dev/null || echo 1; }
-
 begin_receiving() {
-  free=$(free_of k "$root")
   rm -rf "$part"
   complaint=$(mkdir -p "$part" 2>&1) || abandon write "$complaint"
 }

@@ -33,8 +33,15 @@ fi
 for left in "$ship"/incoming/part-near-*; do
   [ "$left" = "$near" ] || rm -rf "$left"
 done
-begin_receiving
-[ "$base" = - ] || copy_base
+free=$(free_of k "$root")
+if [ "$base" != - ] && is_copied; then
+  whole=yes
+  # What is there was free before.
+  free=$((free + bytes / 1024))
+else
+  begin_receiving
+  [ "$base" = - ] || copy_base
+fi
 expect
 complaint=$({ receive | "$unpacker" -dc | tar -xf - -C "$part"; } 2>&1) || abandon write "$complaint"
 

@@ -10,6 +10,7 @@ bytes=$3
 near=$ship/incoming/$4
 part=$ship/incoming/$token
 holding "$token"
+free=$(free_of k "$root")
 begin_receiving
 expect
 complaint=$({ receive | tar -xf - -C "$part"; } 2>&1) || abandon write "$complaint"

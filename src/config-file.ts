@@ -1,7 +1,7 @@
 /** Where the configuration of a project is. */
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { ShipError } from '../errors.ts'
+import { ShipError } from './errors.ts'
 
 const FILE = /^ship\.config\.(ts|mts|js|mjs|json|yaml|yml)$/
 
