@@ -10,8 +10,17 @@ export function cacheFolder(): string {
   return join(xdg === undefined || xdg === '' ? join(homedir(), '.cache') : xdg, 'ship')
 }
 
-/** Keeps a file of the cache, whole or not at all. Best effort: a home that cannot be written is no reason to fail. */
-export async function keepInCache(path: string, content: string | Buffer): Promise<void> {
+/** What is being written, by path: the last one asked for stays. */
+const writing = new Map<string, Promise<void>>()
+
+/** Keeps a file of the cache, whole or not at all. Best effort: a home that cannot be written is no reason to fail. Never rejects. */
+export function keepInCache(path: string, content: string | Buffer): Promise<void> {
+  const turn = (writing.get(path) ?? Promise.resolve()).then(() => write(path, content))
+  writing.set(path, turn)
+  return turn
+}
+
+async function write(path: string, content: string | Buffer): Promise<void> {
   const file = join(cacheFolder(), path)
   try {
     await mkdir(dirname(file), { recursive: true })

@@ -22,10 +22,11 @@ export function checkLists(manifest: Manifest): Lists {
 
 /** The same without what vouches for them. */
 export function uncheckedLists(manifest: Manifest): Omit<Lists, 'checks'> {
-  const sums = manifest.entries
-    .flatMap((e) => (e.type === 'file' ? [`${e.sha256}  ${e.path === '-' ? './-' : e.path}\n`] : []))
-    .join('')
-  const links = manifest.entries.flatMap((e) => (e.type === 'link' ? [`${e.path}\n${e.target}\n`] : [])).join('')
+  let [sums, links] = ['', '']
+  for (const e of manifest.entries) {
+    if (e.type === 'file') sums += `${e.sha256}  ${e.path === '-' ? './-' : e.path}\n`
+    else if (e.type === 'link') links += `${e.path}\n${e.target}\n`
+  }
   return { sums, links, 'manifest.json': canonicalManifest(manifest) }
 }
 

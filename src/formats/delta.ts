@@ -2,6 +2,7 @@
  * What a host lacks of a release, held against the releases it has. Pure. Content is matched by sha256, and laid down path by path: a
  * file that stays where it was is copied from the base, one that moved is copied from its old place, and only the rest is sent.
  */
+import { compareBytes } from '../tree/entries.ts'
 import type { Entry, FileEntry, Manifest } from '../tree/manifest.ts'
 import type { Version } from '../version.ts'
 
@@ -32,8 +33,6 @@ export interface Delta {
   readonly sends: (entry: Entry) => boolean
 }
 
-/** Mode of folders that appear by themselves where a file is copied to. */
-const PLAIN_FOLDER = 0o755
 /** Each file that moved is a process on the host; beyond this many, sending is quicker. */
 const MAX_COPIES = 2000
 /** A file below this is sent sooner than it is copied. */
@@ -95,36 +94,51 @@ function filesOf({ version, manifest, shared }: Base): HeldFile[] {
 
 /** `held`: the files of the base, then those of the others. */
 function deltaFrom(target: Manifest, base: Base, held: readonly (readonly HeldFile[])[], minNear: number): Delta {
-  const inBase = new Map((held[0] ?? []).map((f) => [f.path, f]))
-  const places = new Map<string, string>()
-  for (const { sha256, place } of held.flat()) if (!places.has(sha256)) places.set(sha256, place)
+  const [own = []] = held
   const kept = new Set<string>()
+  const changed: { readonly entry: FileEntry; readonly isThere: boolean }[] = []
+  alongside(own, target.entries, (there, entry) => {
+    if (entry?.type !== 'file') return
+    // Of another mode it is another file: two names for one file have one mode.
+    if (there?.sha256 === entry.sha256 && there.mode === entry.mode) kept.add(entry.path)
+    else changed.push({ entry, isThere: there !== undefined })
+  })
+  const places = placesOf(new Set(changed.map(({ entry }) => entry.sha256)), held)
   const near = new Set<string>()
   const copies: { from: string; to: string }[] = []
   let sentBytes = 0
-  for (const entry of target.entries) {
-    if (entry.type !== 'file') continue
+  for (const { entry, isThere } of changed) {
     const from = places.get(entry.sha256)
-    const there = inBase.get(entry.path)
-    // Of another mode it is another file: two names for one file have one mode.
-    if (there?.sha256 === entry.sha256 && there.mode === entry.mode) kept.add(entry.path)
-    else if (from !== undefined && entry.size >= MIN_COPIED_BYTES && copies.length < MAX_COPIES)
+    if (from !== undefined && entry.size >= MIN_COPIED_BYTES && copies.length < MAX_COPIES)
       copies.push({ from, to: entry.path })
-    else if (entry.size >= minNear && inBase.has(entry.path)) near.add(entry.path)
+    else if (entry.size >= minNear && isThere) near.add(entry.path)
     else sentBytes += entry.size
   }
   const copied = new Set(copies.map((c) => c.to))
+  // What is copied to a folder makes it, in the mode that all folders have.
   const appearing = foldersOf(kept)
-  const odd = new Set(base.manifest.entries.flatMap((e) => (e.mode === PLAIN_FOLDER ? [] : [e.path as string])))
-  const appears = (entry: Entry): boolean =>
-    entry.mode === PLAIN_FOLDER && appearing.has(entry.path) && !odd.has(entry.path)
   const sends = (entry: Entry): boolean =>
     entry.type === 'file'
       ? !kept.has(entry.path) && !copied.has(entry.path) && !near.has(entry.path)
-      : entry.type === 'link' || !appears(entry)
-  const wanted = new Set(target.entries.map(({ path }) => path))
-  const gone = base.manifest.entries.flatMap(({ path }) => (wanted.has(path) ? [] : [path]))
-  return { base, kept, copies, near, gone, sentBytes, sends }
+      : entry.type === 'link' || !appearing.has(entry.path)
+  return { base, kept, copies, near, gone: goneFrom(base.manifest, target), sentBytes, sends }
+}
+
+/** Where each content lies, the base's own place before others. */
+function placesOf(wanted: ReadonlySet<string>, held: readonly (readonly HeldFile[])[]): ReadonlyMap<string, string> {
+  const places = new Map<string, string>()
+  for (const files of held) {
+    for (const { sha256, place } of files) if (wanted.has(sha256) && !places.has(sha256)) places.set(sha256, place)
+  }
+  return places
+}
+
+function goneFrom(base: Manifest, target: Manifest): string[] {
+  const gone: string[] = []
+  alongside(base.entries, target.entries, (before, after) => {
+    if (before && !after) gone.push(before.path)
+  })
+  return gone
 }
 
 /** From this share of the base's files on, it is copied as a whole. */
@@ -132,106 +146,47 @@ const MOST = 0.75
 
 /** Whether a base is copied as a whole: nearly all of it stays, and nothing that is a folder in one is none in the other. */
 export function keepsMost({ base, kept }: Delta, target: Manifest): boolean {
-  const folders = new Map(base.manifest.entries.map((e) => [e.path as string, e.type === 'dir']))
   const files = base.manifest.entries.filter(({ type }) => type === 'file').length
-  const isSameKind = (e: Entry): boolean => (folders.get(e.path) ?? e.type === 'dir') === (e.type === 'dir')
-  return kept.size >= MOST * files && target.entries.every(isSameKind)
+  let isSameKind = true
+  alongside(base.manifest.entries, target.entries, (before, after) => {
+    if (before && after && (before.type === 'dir') !== (after.type === 'dir')) isSameKind = false
+  })
+  return isSameKind && kept.size >= MOST * files
 }
 
-/** All folders above some paths. */
+/** Goes along two lists in the order of manifests, and gives what both have under one path together. */
+function alongside<A extends { readonly path: string }, B extends { readonly path: string }>(
+  as: readonly A[],
+  bs: readonly B[],
+  visit: (a: A | undefined, b: B | undefined) => void,
+): void {
+  let next = 0
+  for (const a of as) {
+    let b = bs[next]
+    for (; b !== undefined && b.path !== a.path && compareBytes(b.path, a.path) < 0; b = bs[++next]) visit(undefined, b)
+    if (b?.path !== a.path) visit(a, undefined)
+    else {
+      visit(a, b)
+      next += 1
+    }
+  }
+  for (const b of bs.slice(next)) visit(undefined, b)
+}
+
+/** All folders above some paths, which come in their order. */
 function foldersOf(paths: Iterable<string>): Set<string> {
   const folders = new Set<string>()
+  let last = ''
   for (const path of paths) {
-    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+    let at = path.lastIndexOf('/')
+    // Mostly the folder of the one before.
+    if (at === last.length && path.startsWith(last)) continue
+    last = path.slice(0, Math.max(at, 0))
+    for (; at > 0; at = path.lastIndexOf('/', at - 1)) {
       const folder = path.slice(0, at)
       if (folders.has(folder)) break
       folders.add(folder)
     }
   }
   return folders
-}
-
-/** How far ahead a line is looked for before all lines are; so many that are not found there count as new. */
-const NEAR_LINES = 500
-const MAX_NEW = 200
-
-/**
- * A text as edits of another one, line by line: `k 3 17` keeps its lines 3 to 17, `+text` is a new one. Lists are sent like this, for
- * most of a list is digests, which do not compress. Both texts have the same order, and little differs: what follows mostly stands next.
- */
-export function lineEdits(before: string, after: string): string {
-  const old = linesOf(before)
-  const ranges = keptRanges()
-  let places: Map<string, number[]> | undefined
-  let unknown = 0
-  let next = 0
-  for (const line of linesOf(after)) {
-    const at = old[next] === line ? next : placeOf(line)
-    if (at === undefined) ranges.add(line)
-    else {
-      ranges.keep(at + 1)
-      next = at + 1
-    }
-  }
-  return ranges.text()
-
-  function placeOf(line: string): number | undefined {
-    const end = Math.min(old.length, next + NEAR_LINES)
-    for (let at = next; at < end; at++) if (old[at] === line) return at
-    if (end === old.length || ++unknown <= MAX_NEW) return undefined
-    places ??= Map.groupBy(old.keys(), (at) => old[at] ?? '')
-    return places.get(line)?.find((at) => at >= next)
-  }
-}
-
-/** The text that `lineEdits(before, text)` came from. Edits of unknown origin give a wrong text, never an error: its digest tells. */
-export function applyEdits(before: string, edits: string): string {
-  const lines = linesOf(before)
-  const made = linesOf(edits).flatMap((edit) => {
-    if (edit.startsWith('+')) return [edit.slice(1)]
-    const [, from = '', to = ''] = /^k (\d{1,9}) (\d{1,9})$/.exec(edit) ?? []
-    return from === '' ? [] : lines.slice(Number(from) - 1, Number(to))
-  })
-  return made.map((line) => `${line}\n`).join('')
-}
-
-/** Which lines of a list stay, in the same form. */
-export function keptLines(text: string, isKept: (line: string) => boolean): string {
-  const ranges = keptRanges()
-  for (const [index, line] of linesOf(text).entries()) if (isKept(line)) ranges.keep(index + 1)
-  return ranges.text()
-}
-
-/** Edits as they are written. Lines count from 1. */
-function keptRanges() {
-  const edits: string[] = []
-  let from = 0
-  let to = 0
-  const close = (): void => {
-    if (to > 0) edits.push(`k ${from} ${to}\n`)
-    to = 0
-  }
-  return {
-    keep(line: number): void {
-      if (line !== to + 1 || to === 0) {
-        close()
-        from = line
-      }
-      to = line
-    },
-    add(line: string): void {
-      close()
-      edits.push(`+${line}\n`)
-    },
-    text(): string {
-      close()
-      return edits.join('')
-    },
-  }
-}
-
-function linesOf(text: string): string[] {
-  const lines = text.split('\n')
-  lines.pop()
-  return lines
 }

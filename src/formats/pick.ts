@@ -49,7 +49,9 @@ export async function pickFiles(
 type Found = ReadonlyMap<string, readonly Buffer[]>
 
 function isWhole(found: Found, { path, sha256 }: Pick<Place, 'path' | 'sha256'>): boolean {
-  return hash('sha256', Buffer.concat(found.get(path) ?? []), 'hex') === sha256
+  const pieces = found.get(path) ?? []
+  const [only] = pieces
+  return hash('sha256', only && pieces.length === 1 ? only : Buffer.concat(pieces), 'hex') === sha256
 }
 
 /** So many small files are read before others have their turn. */

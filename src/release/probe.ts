@@ -64,7 +64,8 @@ export async function reach(environment: Environment, io: Io, options: ReachOpti
   try {
     const { observed, missing } = await observe(opened, io, { ...options, mayMiss: mayMiss - opened.missing.length })
     const fleet = withoutMissing(opened, missing)
-    await keepKnown(
+    // Nobody waits for it.
+    void keepKnown(
       environment.app,
       environment.name,
       observed.flatMap(({ state }) => state.releases),

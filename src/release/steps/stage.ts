@@ -1,5 +1,5 @@
 /** Puts the release on the host, complete, checked and durable, where nothing sees it yet. */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, ShipError, throwIfAborted } from '../../errors.ts'
 import type { Base } from '../../formats/delta.ts'
 import type { PackedContent, PackedPayload } from '../../formats/payload.ts'
@@ -75,6 +75,8 @@ export function basesAhead(run: Run, observed: readonly Observed[], prepare: Pre
       const state = observed.find((one) => one.host === host)?.state
       if (!state) return []
       const found = async (): Promise<readonly Base[]> => {
+        // The lock goes first.
+        await nextTurn()
         const bases = await basesFor(run, state, { session: run.fleet.session(host), signal: run.io.signal })
         prepare(state.tools, bases)
         return bases

@@ -53,9 +53,9 @@ copy_all() {
   way=--reflink=auto
   [ "$how" = copy ] || way=-l
   mkdir "$part/$tree" || return 1
-  find . -mindepth 1 -maxdepth 1 ! -type d -print0 | xargs -0 -r cp -dR --preserve=mode "$way" -t "$part/$tree" || return 1
+  find . -mindepth 1 -maxdepth 1 ! -type d -print0 | xargs -0 -r cp -dR "$way" -t "$part/$tree" || return 1
   find . -mindepth 1 -maxdepth 1 -type d -print0 | (cd "$part/$tree" && xargs -0 -r mkdir) || return 1
-  find . -mindepth 2 -maxdepth 2 -print0 | xargs -0 -r -n 40 -P "$(processors)" cp -dR --preserve=mode "$way" --parents -t "$part/$tree"
+  find . -mindepth 2 -maxdepth 2 -print0 | xargs -0 -r -n 16 -P "$(processors)" cp -dR "$way" --parents -t "$part/$tree"
 }
 
 take_out_links() {
