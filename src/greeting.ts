@@ -47,10 +47,10 @@ export function takeGreeted(address: Address): Socket | undefined {
   if (!socket?.writable) return undefined
   socket.ref()
   const write = socket.write.bind(socket)
-  socket.write = ((line: unknown, ...rest: readonly []) => {
+  socket.write = (line: unknown, ...rest: readonly []) => {
     socket.write = write
     return String(line) === `SSH-2.0-${SOFTWARE}\r\n` || write(line as Buffer, ...rest)
-  }) as Socket['write']
+  }
   return socket
 }
 

@@ -74,13 +74,13 @@ interface HeldFile {
 }
 
 /** A base is asked more than once. */
-const held = new WeakMap<Base, readonly HeldFile[]>()
+const listed = new WeakMap<Base, readonly HeldFile[]>()
 
 /** The files that really lie in a release. */
 function heldFiles(base: Base): readonly HeldFile[] {
-  const known = held.get(base) ?? filesOf(base)
-  held.set(base, known)
-  return known
+  const files = listed.get(base) ?? filesOf(base)
+  listed.set(base, files)
+  return files
 }
 
 function filesOf({ version, manifest, shared }: Base): HeldFile[] {

@@ -140,7 +140,7 @@ export interface HostSession {
   discard(version: Version, lease: Lease, options: VerbOptions): Promise<void>
   /**
    * Points `current` at `target` by one rename, durable when it resolves. Of packages: installs that of `target`, and its scripts do so. `target` null takes `current` away. `expected` is what
-   * `current` must be before (null: absent); anything else is refused. `record`, when given, is written before the rename. `then` is what
+   * `current` must be before (null: absent); anything else is refused. `record`, when given, is written before the rename. `next` is what
    * `run` will be asked for next: it may begin as soon as the host has switched, a round trip sooner.
    */
   switchTo(
@@ -149,7 +149,7 @@ export interface HostSession {
     options: VerbOptions & {
       readonly expected: string | null
       readonly record?: ReleaseRecord | undefined
-      readonly then?: Program | undefined
+      readonly next?: Program | undefined
     },
   ): Promise<void>
   /**

@@ -127,12 +127,12 @@ export function shellSession(transport: Transport, { leases = new Map(), probed 
       await ask('discard', [lease.token, version], { signal, timeoutMs: LONG_MS })
     },
 
-    async switchTo(target, lease, { signal, expected, record, then }) {
+    async switchTo(target, lease, { signal, expected, record, next }) {
       const written = record ? [record.version, JSON.stringify(record)] : ['-', '-']
       const limits = host.deb ? [host.deb.lockMs, host.deb.installMs].map((ms) => String(Math.ceil(ms / 1000))) : []
       const args = [lease.token, target ?? '-', expected ?? '-', ...written, ...limits]
       const limit = host.deb ? { timeoutMs: host.deb.switchMs } : {}
-      behind = then && !host.deb ? runBehindSwitch(transport, args, then, signal) : undefined
+      behind = next && !host.deb ? runBehindSwitch(transport, args, next, signal) : undefined
       const answer = await (behind?.answer ?? call(transport, 'switch', args, { signal, ...limit }))
       if (answer.end === 'ok') return
       behind = undefined

@@ -15,7 +15,7 @@ export const switchStep: Step = {
       expected: at.plan.from,
       // A rollback goes to a release that is verified already, and its record stays so.
       record: at.run.plan.kind === 'release' ? at.record : undefined,
-      then: await firstProgram(at),
+      next: await firstProgram(at),
     })
     return `${at.plan.fromVersion ?? at.plan.from ?? 'nothing'} -> ${at.run.plan.target}`
   },
