@@ -1,6 +1,6 @@
 /** Some files out of an archive, by where they must lie; and archives that were built here, which are not read through again. */
 import { hash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
@@ -9,7 +9,7 @@ import { markBuiltHere } from '../../src/formats/built-here.ts'
 import { fileDigest } from '../../src/file-digest.ts'
 import { openBundle, verifyBundle, type Bundle } from '../../src/formats/bundle.ts'
 import { formats } from '../../src/formats/index.ts'
-import { pickFiles } from '../../src/formats/pick.ts'
+import { liesIn, pickFiles, unpackAhead } from '../../src/formats/pick.ts'
 import { headerSize, tarHeader } from '../../src/formats/tar.ts'
 import type { Tree } from '../../src/tree/manifest.ts'
 import { makeTree, SIGNAL, writeBundle, type Files } from '../support/bundle.ts'
@@ -69,6 +69,53 @@ describe.each(formats.filter(({ decoder }) => decoder !== undefined).map(({ name
     expect(await pathsOf(bundle, ['first'])).toBeUndefined()
     writeFileSync(bundle.archive, 'no archive')
     expect(await pathsOf(bundle, ['first'])).toBeUndefined()
+  })
+})
+
+describe('without the archive', () => {
+  const lost = async (more: Partial<Bundle>, folder: string): Promise<Bundle> => {
+    const bundle = await bundleIn('tar.zst', folder)
+    rmSync(bundle.archive)
+    return { ...bundle, ...more }
+  }
+  const wanted = ['big', 'empty', 'z/last']
+  const found = new Map(
+    wanted.map((path) => [path, digestOf(Buffer.from((FILES[path] as string | Buffer | undefined) ?? ''))]),
+  )
+
+  it('files are had from where they were built, as long as they are what they were', async () => {
+    const sources = join(dir, 'sources')
+    await makeTree(sources, FILES)
+    expect(await pathsOf(await lost({ sources }, 'no archive'), wanted)).toEqual(found)
+    expect(liesIn(sources, [{ path: 'z/last', size: 5 }])).toBe(true)
+    for (const change of [
+      () => writeFileSync(join(sources, 'z/last'), 'LAST\n'),
+      () => writeFileSync(join(sources, 'z/last'), 'longer\n'),
+      () => rmSync(join(sources, 'z/last')),
+      () => symlinkSync(join(tree.root, 'z/last'), join(sources, 'z/last')),
+      () => rmSync(join(sources, 'z'), { recursive: true }),
+      () => writeFileSync(join(sources, 'z'), 'a file now'),
+    ]) {
+      change()
+      expect(await pathsOf(await lost({ sources }, 'no archive'), wanted)).toBeUndefined()
+      // The archive has them all the same.
+      expect(await pathsOf({ ...(await bundleIn('tar.zst', 'archive')), sources }, wanted)).toEqual(found)
+    }
+    expect(liesIn(sources, [{ path: 'z/last', size: 5 }])).toBe(false)
+    expect(liesIn(undefined, [])).toBe(false)
+  })
+
+  it('files are had from what was unpacked, when that is what is listed', async () => {
+    const tar = await unpackAhead(await bundleIn('tar.zst', 'unpacked'))
+    const unpacked = Promise.resolve(tar)
+    expect(await pathsOf(await lost({ unpacked }, 'unpacked'), wanted)).toEqual(found)
+    const other = tar?.map((byte) => byte ^ 1)
+    const spoiled = Promise.resolve(other && Buffer.from(other))
+    expect(await pathsOf(await lost({ unpacked: spoiled }, 'unpacked'), wanted)).toBeUndefined()
+    expect(await unpackAhead(await bundleIn('tar.gz', 'unpacked'))).toBeUndefined()
+    const damaged = await bundleIn('tar.zst', 'damaged')
+    writeFileSync(damaged.archive, 'no archive')
+    expect(await unpackAhead(damaged)).toBeUndefined()
   })
 })
 

@@ -1,6 +1,6 @@
 /**
- * What ship does before it has to: it connects while it reads the bundle, and packs what it expects to be asked for. None of it may be seen but
- * by the clock: a mistake connects to nobody, and what was expected decides nothing.
+ * What ship does before it has to: it greets servers, connects while it reads the bundle, and packs what it expects to be asked for. None of it
+ * may be seen but by the clock: a mistake logs in nowhere, and what was expected decides nothing.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,6 +31,45 @@ describeOverSsh('a head start', () => {
     await place.expectCode('release 1.0.0 -e production', 0)
     expect(connections()).toBe(1)
   })
+
+  const logins = (): number => place.fleet.hosts[0]?.sshd.log().split('Accepted publickey').length ?? 0
+  const greeted = async (args: string, code: number): Promise<{ connections: number; logins: number }> => {
+    place.relay.reset()
+    const before = logins()
+    await place.expectCode(args, code, env())
+    return { connections: connections(), logins: logins() - before }
+  }
+
+  it('is a greeting, where the same configuration dialled before', async () => {
+    const none = { connections: 0, logins: 0 }
+    expect(await greeted('release 1.0.0 -e production', 0)).toEqual({ connections: 1, logins: 1 })
+    expect(readdirSync(join(cache(), 'dialled'))).toHaveLength(1)
+    // The same connection.
+    expect(await greeted('release 1.0.0 -e production', 0)).toEqual({ connections: 1, logins: 1 })
+    expect(await greeted('status -e production', 0)).toEqual({ connections: 1, logins: 1 })
+    // A server may be greeted in vain, and is asked nothing.
+    expect(await greeted('release 9.9.9 -e production', 2)).toEqual({ connections: 1, logins: 0 })
+    // A plan was never made: what it is for is found out first.
+    expect(await greeted('plan 9.9.9 -e production', 2)).toEqual(none)
+    expect(await greeted('status -e prodution', 2)).toEqual(none)
+    writeFileSync(join(place.shop.dir, 'strange.tar.gz'), 'nothing')
+    expect(await greeted('release strange.tar.gz -e production', 2)).toEqual(none)
+    // Another configuration, and a mistake in it.
+    await place.configure([{ host: 'counted', deployTo: place.root }], { keep: 0 })
+    expect(await greeted('status -e production', 2)).toEqual(none)
+    await place.configure([{ host: 'counted', deployTo: place.root }], { keep: 4 })
+    expect(await greeted('status -e production', 0)).toEqual({ connections: 1, logins: 1 })
+  })
+
+  it.each(['{', '{"digest":1}', JSON.stringify({ digest: '', by: { status: [{ hostname: 'x', port: 0 }] } })])(
+    'is none by a note that is broken: %s',
+    async (text) => {
+      await greeted('status -e production', 0)
+      const [name = ''] = readdirSync(join(cache(), 'dialled'))
+      writeFileSync(join(cache(), 'dialled', name), text)
+      expect(await greeted('status -e production', 0)).toEqual({ connections: 1, logins: 1 })
+    },
+  )
 
   it('is given up when the bundle turns out wrong, without a word of the hosts', async () => {
     const [file = ''] = readdirSync(join(place.shop.dir, 'dist')).filter((name) => name.endsWith('.manifest.json'))

@@ -64,6 +64,43 @@ function taken(file: string): string[] {
 
 const gate = (exec: string) => [{ exec, deadline: '400ms', interval: '100ms' }]
 
+describeOverSsh('a health check', () => {
+  const note = (word: string): string => `printf '%s\\n' ${word} >>"$SHIP_DEPLOY_TO/seen"`
+  const hosts = (count: number): unknown[] =>
+    place.fleet.hosts.slice(0, count).map(({ name }, i) => ({ host: name, deployTo: place.deployTo[i] }))
+
+  it('is asked after the hooks behind the switch, of whatever kind', async () => {
+    for (const local of [false, true]) {
+      const hook = local ? { run: `printf '%s\\n' restart >>'${place.deployTo[0]}/seen'`, local } : note('restart')
+      const production = { hosts: hosts(1), hooks: { afterSwitch: [hook] }, health: gate(note('check')) }
+      await place.configure({}, { environments: { production } })
+      await place.build(local ? '1.1.0' : '1.0.0')
+      await ends('release -e production', 0)
+      expect(seen()[0]).toEqual(['restart', 'check'])
+    }
+  })
+
+  it('is asked once behind the switch where nothing stands between', async () => {
+    await place.configure({}, { environments: { production: { hosts: hosts(1), health: gate(note('check')) } } })
+    await place.build('1.0.0')
+    const { stderr } = await ends('release -e production', 0)
+    expect(stderr).toMatch(/gate +web1: ok exit 0/)
+    expect(seen()[0]).toEqual(['check'])
+  })
+
+  it('is asked when every host of its wave has switched', async () => {
+    const other = place.deployTo
+      .slice(0, 2)
+      .map((folder) => `test -e '${folder}/current'`)
+      .join(' && ')
+    const check = `if ${other}; then ${note('both')}; else ${note('early')}; fi`
+    await place.configure({}, { environments: { production: { hosts: hosts(2), health: gate(check) } } })
+    await place.build('1.0.0')
+    await ends('release -e production', 0)
+    expect(seen().slice(0, 2)).toEqual([['both'], ['both']])
+  })
+})
+
 describeOverSsh('hooks run', () => {
   it('on the hosts and under the conditions that they name, and once', async () => {
     const MIGRATIONS = { changed: ['migrations/'] }

@@ -121,6 +121,18 @@ describeOverSsh('a release that needs a signature (needs sshd)', () => {
     for (const folder of place.deployTo) expect(existsSync(folder)).toBe(false)
   })
 
+  it.skipIf(!HAS_SSH_KEYGEN)('reaches no host when another one was released before', async () => {
+    for (const command of ['release -e production --yes', 'status -e production']) {
+      expect((await place.ship(command)).code).toBe(0)
+    }
+    rmSync(dist('SHA256SUMS.sig'))
+    const before = connections()
+    for (const command of ['release -e production --yes', 'plan -e production']) {
+      expect((await place.ship(command)).code).toBe(9)
+    }
+    expect(connections()).toBe(before)
+  })
+
   it.skipIf(!HAS_SSH_KEYGEN)('is asked of the environment that wants it, and of no other', async () => {
     rmSync(dist('SHA256SUMS.sig'))
     expect((await place.ship('release -e production --yes')).code).toBe(9)
