@@ -18,7 +18,7 @@ interface Variant {
 }
 
 const HOW =
-  '`ship release VERSION`, `ship rollback`; the bundle (tar.zst) is built before the clock starts, and who releases released the one before too; settings are the defaults'
+  '`ship release VERSION`, `ship rollback`; the bundle (tar.zst) is built before the clock starts, its sources lie where it was built, and who releases released the one before too, with the same configuration; settings are the defaults'
 
 export const ships: readonly Contender[] = [
   {

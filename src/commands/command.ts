@@ -25,8 +25,8 @@ export interface Command {
   readonly streams?: boolean
   /** All that it says is kept in a file, which is named when it fails. */
   readonly logged?: boolean
-  /** No host is asked, or even dialled, before it is known whether what is released may be. */
-  readonly asksFirst?: boolean
+  /** A command that goes to the same hosts, and usually comes before. */
+  readonly follows?: string
   /** For programs: not in the help. */
   readonly hidden?: boolean
   readonly load: () => Promise<{ readonly run: RunCommand }>

@@ -18,9 +18,9 @@ export interface HeadStart {
   end(): Promise<void>
 }
 
-/** Greets whom the last run of the same command dialled, or of another one, unless this one asks nobody before it knows what for. */
+/** Greets whom the last run of the same command dialled, or of the one that it follows. */
 export async function headStart(
-  { name, asksFirst }: Pick<Command, 'name' | 'asksFirst'>,
+  { name, follows = name }: Pick<Command, 'name' | 'follows'>,
   input: Input,
   { cwd = '.', config, environment }: Globals,
 ): Promise<HeadStart> {
@@ -36,8 +36,7 @@ export async function headStart(
   )
   const kept = read(join(cacheFolder(), path))
   const known = kept?.digest === digest ? kept.by : {}
-  const [others] = asksFirst === true ? [] : Object.values(known)
-  greet(known[name] ?? others ?? [])
+  greet(known[name] ?? known[follows] ?? [])
   // A server that is near can be told the first line already.
   await nextTurn()
   return {

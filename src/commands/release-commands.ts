@@ -32,7 +32,6 @@ export const RELEASE_COMMANDS: readonly Command[] = [
       ['ship plan 1.4.2 -e production --out plan.json', 'look now, release exactly that later'],
     ],
     exits: [4, 5, 9],
-    asksFirst: true,
     load: () => import('./plan.ts'),
   },
   {
@@ -54,7 +53,6 @@ export const RELEASE_COMMANDS: readonly Command[] = [
       ["ship release '^1.4' -e production", 'the newest that the range admits'],
     ],
     exits: [4, 5, 6, 7, 8, 9],
-    asksFirst: true,
     logged: true,
     load: () => import('./release.ts'),
   },
@@ -76,6 +74,7 @@ export const RELEASE_COMMANDS: readonly Command[] = [
       ['ship rollback --pick -e production', 'choose'],
     ],
     exits: [4, 5, 6, 7, 8, 9],
+    follows: 'release',
     logged: true,
     load: () => import('./rollback.ts'),
   },

@@ -127,9 +127,10 @@ function conformance({ name, compression, programs, transport: own }: Kind): voi
 
     it('does not run when the host does not switch', async () => {
       const { argv, ...how } = program()
-      const switching = session.switchTo(there('1.0.0'), lease, {
+      await session.switchTo(there('1.0.0'), lease, { ...options, expected: null })
+      const switching = session.switchTo(there('2.0.0'), lease, {
         ...options,
-        expected: there('0.9.0'),
+        expected: there('1.0.0'),
         next: { argv, ...how },
       })
       await expect(switching).rejects.toMatchObject({ reason: 'refused' })

@@ -49,8 +49,10 @@ describeOverSsh('a head start', () => {
     expect(await greeted('status -e production', 0)).toEqual({ connections: 1, logins: 1 })
     // A server may be greeted in vain, and is asked nothing.
     expect(await greeted('release 9.9.9 -e production', 2)).toEqual({ connections: 1, logins: 0 })
-    // A plan was never made: what it is for is found out first.
+    expect(await greeted('rollback nonsense -e production', 2)).toEqual({ connections: 1, logins: 0 })
+    // Who went to no host before goes to none now, as far as is known.
     expect(await greeted('plan 9.9.9 -e production', 2)).toEqual(none)
+    expect(await greeted('config -e production', 0)).toEqual(none)
     expect(await greeted('status -e prodution', 2)).toEqual(none)
     writeFileSync(join(place.shop.dir, 'strange.tar.gz'), 'nothing')
     expect(await greeted('release strange.tar.gz -e production', 2)).toEqual(none)
