@@ -10,6 +10,8 @@ import { lineOf, waitingCommand } from './command.ts'
 export interface SpareShells {
   /** Hands a script to a shell that waits; undefined when none does. The channel is as one that was opened for the script. */
   run(script: Script): ClientChannel | undefined
+  /** Whether the host did not admit one of them. */
+  readonly refused: boolean
 }
 
 /** So many calls come at once or closely after each other: a new shell takes two round trips to be there. */
@@ -52,6 +54,9 @@ export function spareShells(client: Client): SpareShells {
   }
   for (let count = 0; count < SPARE_SHELLS; count++) open()
   return {
+    get refused() {
+      return refused
+    },
     run(script) {
       const line = lineOf(script)
       const channel = line.length > MAX_LINE ? undefined : waiting.shift()

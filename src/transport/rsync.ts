@@ -25,6 +25,8 @@ export async function rsyncTransport(host: Host, { signal, fresh }: OpenOptions)
     get connected() {
       return connection.lost() === undefined
     },
+    // How many it admits shows when one is refused.
+    crowded: true,
     exec,
     dial: (address, port, abort) => dialOpenSsh(connection, address, port, abort),
     read: (path, maxBytes) => readByShell(exec, path, maxBytes),

@@ -74,6 +74,9 @@ export async function sftpTransport(host: Host, { signal, busy, first: early }: 
     },
     oneByOne: !maySpare,
     wide: maySpare,
+    get crowded() {
+      return spares?.refused === true
+    },
     exec: run,
     dial: (address, port, abort) => dialed(client, address, port, abort),
     files: () => (lost ? Promise.reject(lost) : files()),

@@ -114,5 +114,7 @@ export interface Transport {
   readonly wide?: boolean | undefined
   /** Whether the server trips when a script begins while another one ends: see `mayHaveSpares`. */
   readonly oneByOne?: boolean | undefined
+  /** Whether the host admits few scripts at once, as far as is known: none begins there that nobody waits for. */
+  readonly crowded?: boolean | undefined
   close(): Promise<void>
 }

@@ -84,7 +84,8 @@ export function shellSession(transport: Transport, { leases = new Map(), probed 
       const how = { signal: options.signal, timeoutMs: LONG_MS }
       const { copy } = options
       // Where one question waits for another there is nothing to gain.
-      const copies = copy && !host.deb && transport.oneByOne !== true ? [copy.base, copy.tree, copy.reuse] : undefined
+      const mayGoOn = !host.deb && transport.oneByOne !== true && transport.crowded !== true
+      const copies = copy && mayGoOn ? [copy.base, copy.tree, copy.reuse] : undefined
       const answer = copies
         ? wellOrThrow('lock', await callThatGoesOn(transport, 'lock and copy', [...copies, ...args], how))
         : await ask('lock', args, how)
