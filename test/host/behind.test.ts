@@ -211,6 +211,12 @@ function conformance({ name, compression, programs, transport: own, config }: Ki
       expect(readdirSync(join(root, '.ship/incoming'))).toEqual([])
     })
 
+    it('that outlives its lock goes when it ends', async () => {
+      await locked(copy())
+      rmSync(join(root, '.ship/lock'), { recursive: true })
+      await expect.poll(() => readdirSync(join(root, '.ship/incoming')), { timeout: 10_000 }).toEqual([])
+    })
+
     it('is made for nobody who does not get the lock', async () => {
       await locked()
       await expect(locked(copy())).rejects.toMatchObject({ reason: 'locked' })

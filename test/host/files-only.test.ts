@@ -376,6 +376,25 @@ describeInChroot('a host that gives files only', () => {
     expect([...seen].toSorted()).toEqual([`releases/${V1}`, `releases/${V2}`])
   })
 
+  it('ended while it prunes, leaves of each release all or nothing', async () => {
+    const versions = ['1.0.0', '2.0.0', '3.0.0', '4.0.0', '5.0.0', '6.0.0'].map((text) => parseVersion(text))
+    for (let delayMs = 0; delayMs < 12; delayMs++) {
+      const lease = await lockAt(session)
+      for (const version of versions) {
+        mkdirSync(join(root, 'releases', version), { recursive: true })
+        writeFileSync(join(root, '.ship/releases', `${version}.json`), '{}\n')
+        for (const list of ['sums', 'links', 'manifest.json'])
+          writeFileSync(join(root, '.ship/manifests', `${version}.${list}`), '\n')
+      }
+      const signal = AbortSignal.timeout(delayMs)
+      await session.prune(versions, lease, { signal }).catch(() => undefined)
+      const there = readdirSync(join(root, 'releases')).toSorted()
+      expect(readdirSync(join(root, '.ship/releases')).toSorted()).toEqual(there.map((version) => `${version}.json`))
+      expect(readdirSync(join(root, '.ship/manifests'))).toHaveLength(3 * there.length)
+      await session.unlock(lease, options)
+    }
+  })
+
   it('prunes what it is told, never the live one, and says about how much that freed', async () => {
     const lease = await lockAt(session)
     await stage(session, lease, one, pack(one))

@@ -1,5 +1,5 @@
 /** What runs do to a host besides staging: switch, records and journal, pruning. Each under the lock, each visible by one rename. */
-import { ShipError } from '../../errors.ts'
+import { ShipError, throwIfAborted } from '../../errors.ts'
 import type { Token } from '../../names.ts'
 import type { Version } from '../../version.ts'
 import type { HistoryLine, ReleaseRecord } from '../session.ts'
@@ -108,7 +108,12 @@ export interface Pruned {
 }
 
 /** Removes releases, never the live one. Whether a process runs in one cannot be seen. */
-export async function prune(place: Place, token: Token, versions: readonly Version[]): Promise<Pruned> {
+export async function prune(
+  place: Place,
+  token: Token,
+  versions: readonly Version[],
+  signal: AbortSignal,
+): Promise<Pruned> {
   const { requests, root, ship } = place
   const current = await lookAt(requests, `${root}/current`)
   const live = current?.kind === 'link' ? await readLink(requests, `${root}/current`) : ''
@@ -116,8 +121,9 @@ export async function prune(place: Place, token: Token, versions: readonly Versi
   const lists = new Set((await list(requests, `${ship}/manifests`)).map(({ name }) => name))
   let freedBytes = 0
   const pruneOne = async (version: Version): Promise<void> => {
+    throwIfAborted(signal)
     try {
-      freedBytes += await discard(place, version, (name) => lists.has(name))
+      freedBytes += await discard(place, version, { hasList: (name) => lists.has(name), signal })
     } catch (error) {
       if (!(error instanceof SftpProblem)) throw error
       kept.push({ version, why: error.message })
@@ -139,13 +145,18 @@ export async function prune(place: Place, token: Token, versions: readonly Versi
 export async function discard(
   { requests, root, ship }: Place,
   version: Version,
-  hasList: (name: string) => boolean = () => true,
+  {
+    hasList = () => true,
+    signal,
+  }: { readonly hasList?: (name: string) => boolean; readonly signal?: AbortSignal } = {},
 ): Promise<number> {
   const trash = `${ship}/trash/${version}`
   await moveAway(requests, `${root}/releases/${version}`, trash)
   const lists = LISTS.map((name) => `${version}.${name}`).filter(hasList)
   await removeFile(requests, `${ship}/releases/${version}.json`)
   await forEach(lists, (name) => removeFile(requests, `${ship}/manifests/${name}`))
+  // What is out of sight goes with its record and lists, for nobody would look for them again; the rest is cleared by the next run.
+  if (signal) throwIfAborted(signal)
   const all = [...(await emptyAndRemove(requests, trash)).values()]
   const blocks = (size: number): number => Math.ceil(size / DISK_BLOCK) * DISK_BLOCK
   return all.reduce((sum, { kind, size }) => sum + (kind === 'link' ? 0 : blocks(size)), DISK_BLOCK)

@@ -5,6 +5,7 @@
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { messageOf, ShipError } from '../../errors.ts'
+import { withGrace } from '../../grace.ts'
 import type { Token } from '../../names.ts'
 import { openTransport } from '../../transport/index.ts'
 import type { FileChannel, Transport } from '../../transport/transport.ts'
@@ -25,6 +26,8 @@ import { openRequests } from './requests.ts'
 import { stageRelease } from './stage.ts'
 
 const BEAT_MS = 20_000
+/** A host that hangs must not hold Ctrl-C up for long. */
+const GRACE_MS = 2000
 
 /** Rejects with reason `not-switched` when the server cannot rename over what is there: then no switch would be one step. */
 export function sftpSession(
@@ -116,11 +119,13 @@ export function sftpSession(
       return { problem }
     },
     prune(versions, lease, { signal }) {
-      const place = placed(signal)
-      return until(
-        signal,
-        underLock(place, lease.token, () => prune(place, lease.token, versions)),
-      )
+      return withGrace(signal, GRACE_MS, (late) => {
+        const place = placed(late)
+        return until(
+          late,
+          underLock(place, lease.token, () => prune(place, lease.token, versions, signal)),
+        )
+      })
     },
     unlock: (lease, { signal }) => giveBack(lease, signal),
     async history(limit, { signal }) {

@@ -10,6 +10,7 @@ import { LEASE_SECONDS } from '../../host/lease.ts'
 import type { CopyAhead, HostSession, HostState, Lease, LockState, Owner } from '../../host/session.ts'
 import { describeLock, holder, isGoingBack } from '../owner.ts'
 import type { Fleet } from '../../fleet/fleet.ts'
+import { withGrace } from '../../grace.ts'
 import type { Io } from '../../io.ts'
 import type { Host } from '../../transport/transport.ts'
 
@@ -108,7 +109,8 @@ async function lockHost(
   for (;;) {
     throwIfAborted(signal)
     try {
-      const held = await withGrace(signal, (late) => {
+      // Without the answer the host would keep a lock that nobody gives back.
+      const held = await withGrace(signal, GRACE_MS, (late) => {
         const options = { leaseSeconds: LEASE_SECONDS, signal: late, takeOver: takeOver?.owner.token, copy }
         return session.lock(owner, { sharedFiles }, options)
       })
@@ -135,22 +137,6 @@ async function lockHost(
       seen = { lock, at: performance.now() }
       await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => throwIfAborted(signal))
     }
-  }
-}
-
-/** The answer to a lock is waited for a moment after Ctrl-C: without it the host would keep a lock that nobody gives back. */
-async function withGrace<T>(signal: AbortSignal, work: (late: AbortSignal) => Promise<T>): Promise<T> {
-  const late = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const onAbort = (): void => {
-    timer = setTimeout(() => late.abort(signal.reason), GRACE_MS)
-  }
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await work(late.signal)
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onAbort)
   }
 }
 

@@ -9,3 +9,5 @@ printf '%s end ok\n' "$marker"
 copy_base
 [ "$whole" = yes ] && printf '%s\n' "$base $how $tree" >"$part/copied"
 rm -f "$part/copying"
+# Whoever took the lock or gave it back meanwhile could not remove what was still coming.
+[ -d "$ship/lock/$token" ] || rm -rf "$part"
