@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { createReadStream, lstatSync, readFileSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addAbortSignal, type Transform } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -90,11 +90,9 @@ export function liesIn(folder: string | undefined, files: readonly { path: strin
  * Begins to unpack an archive of which some files will be wanted, all at once in a thread of its own. Undefined where that cannot be: it is large,
  * or of another format, or damaged.
  */
-export async function unpackAhead({
-  archive,
-  format,
-}: Pick<Bundle, 'archive' | 'format'>): Promise<Buffer | undefined> {
-  if (format !== 'tar.zst' || (await stat(archive)).size > MAX_BYTES / 2) return undefined
+export async function unpackAhead({ archive, format, manifest }: Bundle): Promise<Buffer | undefined> {
+  const bytes = manifest.entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
+  if (format !== 'tar.zst' || bytes > MAX_BYTES) return undefined
   // Memory that is not written to costs nothing.
   const options = { chunkSize: MAX_BYTES, maxOutputLength: MAX_BYTES }
   return unzstd(await readFile(archive), options).catch(() => undefined)

@@ -48,7 +48,10 @@ export async function readManifest(bytes: Buffer): Promise<Manifest> {
 
 async function readSeen(digest: string): Promise<Manifest | undefined> {
   const bytes = await readFile(fileOf(digest)).catch(() => undefined)
-  return bytes && digestOf(bytes) === digest ? manifestOfCanonical(bytes.toString('utf8')) : undefined
+  if (bytes && digestOf(bytes) === digest) return manifestOfCanonical(bytes.toString('utf8'))
+  // What is there, and is not it, is made anew.
+  if (bytes) await rm(fileOf(digest), { force: true }).catch(() => undefined)
+  return undefined
 }
 
 async function removeOldest(): Promise<void> {

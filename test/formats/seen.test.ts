@@ -48,7 +48,9 @@ it('are not what somebody put in their place, nor kept under a name that is not 
   const other = createHash('sha256').update('other').digest('hex')
   await (await fresh()).keepManifest(manifest, other)
   expect(await (await fresh()).seenManifest(other)).toBeUndefined()
-  expect(readdirSync(kept())).toEqual([`${digest}.json`])
+  expect(readdirSync(kept())).toEqual([])
+  await (await fresh()).keepManifest(manifest, digest)
+  expect(await (await fresh()).seenManifest(digest)).toEqual(manifest)
 })
 
 it('are looked at where they were not kept', async () => {

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Bundle } from '../../src/formats/bundle.ts'
 import type { Base } from '../../src/formats/delta.ts'
 import { packPayload, type PackedPayload } from '../../src/formats/payload.ts'
@@ -25,7 +25,9 @@ import { parseHostName } from '../../src/names.ts'
 import { makeBundle, SIGNAL, type Files } from '../support/bundle.ts'
 import { startFleet, type Fleet } from '../support/fleet.ts'
 import { describeOverSsh } from '../support/sshd.ts'
-import { KINDS, owner, record, type Kind } from './kinds.ts'
+import { runBehindSwitch } from '../../src/host/shell/run.ts'
+import type { Transport } from '../../src/transport/transport.ts'
+import { KINDS, owner, record, web1, type Kind } from './kinds.ts'
 
 const options = { signal: SIGNAL }
 const FILES: Files = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`d${n % 9}/f${n}`, `${n}\n`.repeat(50)]))
@@ -44,6 +46,23 @@ describeOverSsh.for(KINDS.filter((kind) => kind.programs))('on $name', conforman
 describeOverSsh.for(KINDS.filter(({ name }) => name === 'dash over SSH'))('on $name, two at a time', (kind) =>
   conformance({ ...kind, config: ['MaxSessions 2'] }),
 )
+
+it('a host that hangs in a switch is given up, whatever stands behind it', async () => {
+  vi.useFakeTimers()
+  try {
+    const fakeThatHangs = {
+      host: web1('/nowhere', 'local'),
+      exec: (_script: unknown, { signal }: { signal: AbortSignal }) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+    } as unknown as Transport
+    const { answer } = runBehindSwitch(fakeThatHangs, ['token'], { argv: ['true'] }, SIGNAL)
+    const given = answer.catch((error: unknown) => error)
+    await vi.advanceTimersByTimeAsync(61_000)
+    expect(await given).toMatchObject({ reason: 'unreachable', step: 'switch' })
+  } finally {
+    vi.useRealTimers()
+  }
+})
 
 function conformance({ name, compression, programs, transport: own, config }: Kind & { config?: string[] }): void {
   let fleet: Fleet | undefined

@@ -41,7 +41,7 @@ export interface CallOptions {
 }
 
 /** Longest time for a verb that only asks or renames; staging and pruning give their own. */
-const PATIENCE_MS = 60_000
+export const PATIENCE_MS = 60_000
 /** Kept of what the host complains about; its answer is kept by the frame reader. */
 const MAX_COMPLAINT_BYTES = 64 * 1024
 
@@ -119,7 +119,7 @@ export function prepareCall(
 }
 
 /** Nobody knows how far the script got. */
-export function noAnswer(verb: Verb, result: RunResult): ShipError {
+export function noAnswer(verb: Verb, result: Pick<RunResult, 'stderr' | 'timedOut'>): ShipError {
   const said = escapeControls(result.stderr.trim().split('\n').at(-1) ?? '').slice(0, 300)
   const how = result.timedOut ? 'did not answer in time' : 'gave no whole answer'
   return new ShipError('unreachable', `the host ${how} to "${verb}"`, {

@@ -6,7 +6,7 @@ import { escapeControls, type Token } from '../../names.ts'
 import type { Program, RunOptions, RunResult } from '../../runner.ts'
 import type { Script } from '../../shell.ts'
 import type { Transport } from '../../transport/transport.ts'
-import { call, noAnswer, scriptText } from './call.ts'
+import { call, noAnswer, PATIENCE_MS, scriptText } from './call.ts'
 import { frameReader, MAX_NOISE_BYTES, newMarker, type Answer, type FrameReader } from './frame.ts'
 import { settingsText } from './settings.ts'
 
@@ -58,8 +58,12 @@ export function runBehindSwitch(
   const stop = (): void => running.ending.abort(signal.reason)
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop, { once: true })
+  const late = setTimeout(() => running.ending.abort(noAnswer('switch', { stderr: '', timedOut: true })), PATIENCE_MS)
   running.result.then((result) => reject(noAnswer('switch', result)), reject)
-  const over = (): void => signal.removeEventListener('abort', stop)
+  const over = (): void => {
+    clearTimeout(late)
+    signal.removeEventListener('abort', stop)
+  }
   answer.then(over, over)
   const facts = ({ argv, cwd, env, maxOutputBytes }: Program): unknown => ({ argv, cwd, env, maxOutputBytes })
   return {
