@@ -19,6 +19,7 @@ import { requireSignature } from '../trust/check-signature.ts'
 import type { Manifest } from '../tree/manifest.ts'
 import type { Context, Input } from './command.ts'
 import { hostsOf, strategyOf } from './strategy-text.ts'
+import { contentBytes } from '../tree/entries.ts'
 
 /** The project that `--config` or the folder means. A configuration may run code of the user's, so Ctrl-C does not wait for it. */
 export function openProject({ cwd, config, io }: Context): Promise<Project> {
@@ -69,7 +70,7 @@ const MAX_TOLD = 200
 /** Reads a bundle whole and checks it: what goes on from here is what was built. */
 async function checkBundle(bundle: Bundle, { io }: Context): Promise<Bundle> {
   const { name, version, entries } = bundle.manifest
-  const total = entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
+  const total = contentBytes(entries)
   let checked = bundle
   await inStep(io.emit, { step: 'verify', title: 'bundle' }, async () => {
     let told = 0

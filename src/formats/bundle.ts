@@ -12,6 +12,7 @@ import { wasBuiltHere } from './built-here.ts'
 import type { ArchiveEntry, Content, Format } from './format.ts'
 import { formatOfFile, formats } from './index.ts'
 import { parseSums, readSums, SUMS_FILE } from './sums.ts'
+import { contentBytes } from '../tree/entries.ts'
 
 export interface Bundle {
   readonly manifest: Manifest
@@ -98,7 +99,7 @@ export async function verifyBundle(bundle: Bundle, options: ReadOptions): Promis
   const archive = await verifyListed(bundle, options.signal)
   if (await wasBuiltHere({ format: bundle.format, archive, manifest: bundle.digest })) return bundle
   const content = new Map<string, readonly Buffer[]>()
-  const isLittle = bundle.manifest.entries.reduce((sum, e) => sum + sizeOf(e), 0) <= MAX_HELD_BYTES
+  const isLittle = contentBytes(bundle.manifest.entries) <= MAX_HELD_BYTES
   const hold: BundleVisitor = async (entry, pieces) => {
     if (entry.type !== 'file') return
     const held: Buffer[] = []
@@ -107,11 +108,6 @@ export async function verifyBundle(bundle: Bundle, options: ReadOptions): Promis
   }
   await readBundle(bundle, isLittle ? hold : () => Promise.resolve(), options)
   return isLittle ? { ...bundle, content } : bundle
-}
-
-/** Content of the files of a manifest, bytes. */
-function sizeOf(entry: Entry): number {
-  return entry.type === 'file' ? entry.size : 0
 }
 
 /** Checks archive and manifest against SHA256SUMS, where it lists them; resolves with the archive's digest. Rejects with reason `refused`. */

@@ -2,7 +2,7 @@
  * What a host lacks of a release, held against the releases it has. Pure. Content is matched by sha256, and laid down path by path: a
  * file that stays where it was is copied from the base, one that moved is copied from its old place, and only the rest is sent.
  */
-import { compareBytes } from '../tree/entries.ts'
+import { alongside } from '../tree/alongside.ts'
 import type { Entry, FileEntry, Manifest } from '../tree/manifest.ts'
 import type { Version } from '../version.ts'
 
@@ -152,25 +152,6 @@ export function keepsMost({ base, kept }: Delta, target: Manifest): boolean {
     if (before && after && (before.type === 'dir') !== (after.type === 'dir')) isSameKind = false
   })
   return isSameKind && kept.size >= MOST * files
-}
-
-/** Goes along two lists in the order of manifests, and gives what both have under one path together. */
-function alongside<A extends { readonly path: string }, B extends { readonly path: string }>(
-  as: readonly A[],
-  bs: readonly B[],
-  visit: (a: A | undefined, b: B | undefined) => void,
-): void {
-  let next = 0
-  for (const a of as) {
-    let b = bs[next]
-    for (; b !== undefined && b.path !== a.path && compareBytes(b.path, a.path) < 0; b = bs[++next]) visit(undefined, b)
-    if (b?.path !== a.path) visit(a, undefined)
-    else {
-      visit(a, b)
-      next += 1
-    }
-  }
-  for (const b of bs.slice(next)) visit(undefined, b)
 }
 
 /** All folders above some paths, which come in their order. */

@@ -27,7 +27,7 @@ import { stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Entry, Manifest } from '../tree/manifest.ts'
+import type { Entry } from '../tree/manifest.ts'
 import type { Version } from '../version.ts'
 import type { Bundle } from './bundle.ts'
 import { checkLists, digestOf, LISTS, uncheckedLists, type Lists } from './check-lists.ts'
@@ -36,6 +36,7 @@ import { keptLines, lineEdits } from './line-edits.ts'
 import { nearCopies, nearOf, type Near } from './near.ts'
 import { compressed, packTree } from './pack-tree.ts'
 import { padding, tarHeader } from './tar.ts'
+import { contentBytes } from '../tree/entries.ts'
 
 /** How a payload of a tree is compressed. */
 type Compression = 'gzip' | 'zstd'
@@ -100,7 +101,7 @@ export function packPayload(bundle: Bundle, options: PackOptions): PackedPayload
   const { compression, bases = [], folder } = options
   const lists = checkLists(manifest)
   const delta = bestDelta(manifest, bases, options)
-  const useful = delta && delta.sentBytes < WORTH_A_DELTA * contentBytes(manifest) ? delta : undefined
+  const useful = delta && delta.sentBytes < WORTH_A_DELTA * contentBytes(manifest.entries) ? delta : undefined
   const near = nearOf(manifest, useful, folder)
   const content = packContent(bundle, { lists, delta: useful, near }, options)
   // Whoever waits for it is told; nobody may do so before it fails.
@@ -147,10 +148,6 @@ async function packContent(
     open: (offset = 0) =>
       Readable.from(oneAfterAnother(head, archive, offset), { objectMode: false, highWaterMark: CHUNK }),
   }
-}
-
-function contentBytes({ entries }: Manifest): number {
-  return entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
 }
 
 /** The lists as edits of the base's, and what the host copies by itself. Others have their turn in between: a connection may be waiting. */

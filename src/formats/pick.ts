@@ -15,6 +15,7 @@ import type { Entry } from '../tree/manifest.ts'
 import type { Bundle } from './bundle.ts'
 import { formats } from './index.ts'
 import { BLOCK, headerSize } from './tar.ts'
+import { contentBytes } from '../tree/entries.ts'
 
 /** More than this is read as it comes, and not held. */
 const MAX_BYTES = 64 * 1024 * 1024
@@ -91,8 +92,7 @@ export function liesIn(folder: string | undefined, files: readonly { path: strin
  * or of another format, or damaged.
  */
 export async function unpackAhead({ archive, format, manifest }: Bundle): Promise<Buffer | undefined> {
-  const bytes = manifest.entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
-  if (format !== 'tar.zst' || bytes > MAX_BYTES) return undefined
+  if (format !== 'tar.zst' || contentBytes(manifest.entries) > MAX_BYTES) return undefined
   // Memory that is not written to costs nothing.
   const options = { chunkSize: MAX_BYTES, maxOutputLength: MAX_BYTES }
   return unzstd(await readFile(archive), options).catch(() => undefined)

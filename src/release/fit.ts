@@ -7,6 +7,7 @@ import type { Missing } from '../fleet/results.ts'
 import type { DebFile, HostState, ReleaseRecord } from '../host/session.ts'
 import { quote } from '../shell.ts'
 import type { Host } from '../transport/transport.ts'
+import { contentBytes } from '../tree/entries.ts'
 import type { Manifest } from '../tree/manifest.ts'
 import { compareVersions, type Version } from '../version.ts'
 import { size } from '../size.ts'
@@ -141,7 +142,7 @@ function copyCommand(file: string, { address, user, port, deployTo }: Host): str
 }
 
 function spaceProblem({ manifest, deb }: Target, state: HostState): ShipError | undefined {
-  const bytes = manifest.entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
+  const bytes = contentBytes(manifest.entries)
   const needBytes = bytes + manifest.entries.length * ENTRY_BYTES + SPARE_BYTES + (deb?.sizeBytes ?? 0)
   const needInodes = manifest.entries.length + SPARE_INODES
   const { freeBytes, freeInodes } = state.disk

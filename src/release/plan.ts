@@ -20,6 +20,7 @@ import { beforeLive, currentTarget, liveRecord, observedDigest, wayBack, type Ob
 import { describeLock } from './owner.ts'
 import { prunable } from './retention.ts'
 import { waves, type WaveRule } from './waves.ts'
+import { contentBytes } from '../tree/entries.ts'
 
 export interface HostPlan {
   readonly host: HostName
@@ -96,8 +97,7 @@ export function releasePlan(
   const hosts = decided.map(({ host, state, decision }): Planned => {
     const links = linksOf(environment, state)
     const entries = target.manifest.entries
-    const treeBytes =
-      decision.action === 'stage' ? entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0) : 0
+    const treeBytes = decision.action === 'stage' ? contentBytes(entries) : 0
     // Of a release that is live already, the way back is what was live before it.
     const live = liveRecord(state)
     const previous = live?.version === target.manifest.version ? beforeLive(state) : wayBack(state)

@@ -3,7 +3,7 @@
  * licences and shared libraries. Pure: two manifests in, plain data out. See diff.ts for the bare question what a host gets.
  */
 import type { Component } from '../recipe.ts'
-import { compareBytes } from './entries.ts'
+import { contentBytes, compareBytes } from './entries.ts'
 import type { Entry, Manifest } from './manifest.ts'
 
 /** One side of an entry. `size` is that of a file, in bytes; `target` that of a link. */
@@ -84,7 +84,7 @@ export function changesBetween(a: Manifest, b: Manifest): BundleChanges {
     changed,
     renamed,
     unchanged: b.entries.length - fresh.length - changed.length,
-    bytes: { from: bytesOf(a), to: bytesOf(b) },
+    bytes: { from: contentBytes(a.entries), to: contentBytes(b.entries) },
     components: componentChanges(a.components, b.components),
     licenses: newAndLost(
       a.components.flatMap((c) => c.license ?? []),
@@ -183,8 +183,4 @@ function pathOf({ path }: OneSided): string {
 
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
-}
-
-function bytesOf({ entries }: Manifest): number {
-  return entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
 }

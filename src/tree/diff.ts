@@ -1,4 +1,5 @@
 /** Two manifests -> what a host gets new, gets anew, and loses. Compared path by path: equal content elsewhere is no match. */
+import { alongside } from './alongside.ts'
 import type { Entry, Manifest } from './manifest.ts'
 
 interface Change {
@@ -20,11 +21,13 @@ export interface ManifestDiff {
 
 /** What changes from `a` to `b`, each list in the order of its manifest. Another type, mode, content or target is a change. */
 export function diffManifests(a: Pick<Manifest, 'entries'>, b: Pick<Manifest, 'entries'>): ManifestDiff {
-  const before = new Map<string, Entry>(a.entries.map((e) => [e.path, e]))
-  const after = new Set<string>(b.entries.map((e) => e.path))
-  const added = b.entries.filter((e) => !before.has(e.path)).map(changeOf)
-  const changed = b.entries.filter((e) => differs(before.get(e.path), e)).map(changeOf)
-  const removed = a.entries.filter((e) => !after.has(e.path)).map(changeOf)
+  const [added, changed, removed]: [Change[], Change[], Change[]] = [[], [], []]
+  alongside(a.entries, b.entries, (before, after) => {
+    if (before && after) {
+      if (differs(before, after)) changed.push(changeOf(after))
+    } else if (after) added.push(changeOf(after))
+    else if (before) removed.push(changeOf(before))
+  })
   return {
     added,
     changed,
@@ -35,8 +38,7 @@ export function diffManifests(a: Pick<Manifest, 'entries'>, b: Pick<Manifest, 'e
   }
 }
 
-function differs(a: Entry | undefined, b: Entry): boolean {
-  if (!a) return false
+function differs(a: Entry, b: Entry): boolean {
   if (a.type !== b.type || a.mode !== b.mode) return true
   if (a.type === 'file' && b.type === 'file') return a.sha256 !== b.sha256
   return a.type === 'link' && b.type === 'link' && a.target !== b.target

@@ -30,6 +30,11 @@ function codeRank(code: number): number {
   return code >= 0xd800 && code <= 0xdfff ? code + 0x10000 : code
 }
 
+/** Content of all files, bytes. */
+export function contentBytes(entries: readonly Entry[]): number {
+  return entries.reduce((sum, e) => sum + (e.type === 'file' ? e.size : 0), 0)
+}
+
 /** The first entry that breaks a rule, or undefined for a tree. `links: 'free'` leaves link targets to the caller. */
 export function entriesProblem(
   entries: readonly Entry[],

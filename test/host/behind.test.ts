@@ -23,11 +23,11 @@ import { openSession } from '../../src/host/open.ts'
 import type { CopyAhead, HostSession, Lease } from '../../src/host/session.ts'
 import { parseHostName } from '../../src/names.ts'
 import { makeBundle, SIGNAL, type Files } from '../support/bundle.ts'
-import { startFleet, type Fleet } from '../support/fleet.ts'
+import type { Fleet } from '../support/fleet.ts'
 import { describeOverSsh } from '../support/sshd.ts'
 import { runBehindSwitch } from '../../src/host/shell/run.ts'
 import type { Transport } from '../../src/transport/transport.ts'
-import { KINDS, owner, record, web1, type Kind } from './kinds.ts'
+import { KINDS, owner, record, web1, startKind, type Kind } from './kinds.ts'
 
 const options = { signal: SIGNAL }
 const FILES: Files = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`d${n % 9}/f${n}`, `${n}\n`.repeat(50)]))
@@ -71,12 +71,7 @@ function conformance({ name, compression, programs, transport: own, config }: Ki
   let root = ''
   let turn = 0
 
-  beforeAll(async () => {
-    if (!programs) return
-    const folder = mkdtempSync(join(dir, 'programs-'))
-    fleet = await startFleet(1, { config: [`SetEnv PATH=${programs(folder)} SHLVL=2`, ...(config ?? [])] })
-    process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
-  })
+  beforeAll(async () => void (fleet = await startKind({ programs, config }, dir)))
   afterAll(() => fleet?.dispose())
   beforeEach(async () => {
     turn += 1

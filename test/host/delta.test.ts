@@ -19,10 +19,10 @@ import { parseHostName } from '../../src/names.ts'
 import { parseVersion } from '../../src/version.ts'
 import { sentAs } from '../support/payloads.ts'
 import { makeBundle, makeTree, SIGNAL, type Files } from '../support/bundle.ts'
-import { startFleet, type Fleet } from '../support/fleet.ts'
-import { asSeen, describeInChroot, startFilesOnly } from '../support/files-only.ts'
+import type { Fleet } from '../support/fleet.ts'
+import { asSeen, describeInChroot } from '../support/files-only.ts'
 import { describeOverSsh } from '../support/sshd.ts'
-import { FILES_ONLY, KINDS, ofShells, owner, record, type Kind } from './kinds.ts'
+import { FILES_ONLY, KINDS, ofShells, owner, record, startKind, type Kind } from './kinds.ts'
 
 const options = { signal: SIGNAL }
 const BIG = 'x'.repeat(5000)
@@ -107,14 +107,7 @@ function conformance({ name, compression, programs, filesOnly, transport: own }:
   let root = ''
   let turn = 0
 
-  beforeAll(async () => {
-    if (filesOnly) fleet = await startFilesOnly(1)
-    if (fleet) process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
-    if (!programs) return
-    const folder = mkdtempSync(join(dir, 'programs-'))
-    fleet = await startFleet(1, { config: [`SetEnv PATH=${programs(folder)} SHLVL=2`] })
-    process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
-  })
+  beforeAll(async () => void (fleet = await startKind({ programs, filesOnly }, dir)))
   afterAll(() => fleet?.dispose())
   beforeEach(async () => {
     turn += 1
@@ -317,6 +310,23 @@ describe('what is sent', () => {
     expect(bestDelta(next.manifest, [base])).toBeUndefined()
     const payload = packPayload(next, { compression: 'gzip', folder, bases: [base], ...options })
     expect(payload.base).toBeUndefined()
+  })
+
+  it('edits of a long list are few, and right where much of it went or moved', () => {
+    const lines = Array.from({ length: 3000 }, (_, n) => `line ${n}\n`)
+    const lists: readonly (readonly [string[], number])[] = [
+      [lines, 1],
+      [lines.filter((_, n) => n % 100 !== 0), 30],
+      [lines.map((line, n) => (n % 20 === 0 ? `new ${line}` : line)), 300],
+      // Behind a gap that is longer than is looked ahead some lines count as new before all are looked at.
+      [[...lines.slice(0, 100), ...lines.slice(1500)], 202],
+      [[...lines.slice(2000), ...lines.slice(0, 2000)], 2201],
+    ]
+    for (const [after, most] of lists) {
+      const edits = lineEdits(lines.join(''), after.join(''))
+      expect(applyEdits(lines.join(''), edits)).toBe(after.join(''))
+      expect(edits.split('\n').length - 1).toBeLessThanOrEqual(most)
+    }
   })
 
   it('edits make one list of the other, as awk reads them', () => {

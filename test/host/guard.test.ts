@@ -23,9 +23,9 @@ import { parseHostName } from '../../src/names.ts'
 import type { Host } from '../../src/transport/transport.ts'
 import { parseVersion } from '../../src/version.ts'
 import { SIGNAL } from '../support/bundle.ts'
-import { startFleet, type Fleet } from '../support/fleet.ts'
+import type { Fleet } from '../support/fleet.ts'
 import { describeOverSsh } from '../support/sshd.ts'
-import { KINDS, owner, record, type Kind } from './kinds.ts'
+import { KINDS, owner, record, startKind, type Kind } from './kinds.ts'
 
 const options = { signal: SIGNAL }
 const NEW = parseVersion('1.1.0')
@@ -68,12 +68,7 @@ function guard({ name, programs }: Kind): void {
   let root = ''
   let turn = 0
 
-  beforeAll(async () => {
-    if (!programs) return
-    const folder = mkdtempSync(join(dir, 'programs-'))
-    fleet = await startFleet(1, { config: [`SetEnv PATH=${programs(folder)} SHLVL=2`] })
-    process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
-  })
+  beforeAll(async () => void (fleet = await startKind({ programs }, dir)))
   afterAll(() => fleet?.dispose())
   beforeEach(async () => {
     turn += 1

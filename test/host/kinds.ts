@@ -1,12 +1,14 @@
 /** The kinds of hosts that the protocol is tried on, and what a run writes there. */
 import { execFileSync } from 'node:child_process'
-import { symlinkSync } from 'node:fs'
+import { mkdtempSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { it } from 'vitest'
 import type { Owner, ReleaseRecord } from '../../src/host/session.ts'
 import { newToken, parseHostName } from '../../src/names.ts'
 import type { Host } from '../../src/transport/transport.ts'
 import type { Version } from '../../src/version.ts'
+import { startFilesOnly } from '../support/files-only.ts'
+import { startFleet, type Fleet } from '../support/fleet.ts'
 
 export interface Kind {
   readonly name: string
@@ -34,6 +36,17 @@ export const KINDS: readonly Kind[] = [
 
 /** Not everything holds there, so it is tried by those tests that say so. */
 export const FILES_ONLY: Kind = { name: 'SFTP alone, in a chroot', compression: 'gzip', filesOnly: true }
+
+/** A host of a kind, with its programs in a new folder of `dir`; undefined for this machine without SSH. From then on ssh finds it. */
+export async function startKind(
+  { programs, filesOnly, config = [] }: Pick<Kind, 'programs' | 'filesOnly'> & { readonly config?: readonly string[] },
+  dir: string,
+): Promise<Fleet | undefined> {
+  const own = programs && [`SetEnv PATH=${programs(mkdtempSync(join(dir, 'programs-')))} SHLVL=2`, ...config]
+  const fleet = own ? await startFleet(1, { config: own }) : filesOnly ? await startFilesOnly(1) : undefined
+  if (fleet) process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
+  return fleet
+}
 
 /** `it` for what only a host with a shell does: of the others there is no such test, so none is skipped. */
 export function ofShells(filesOnly: boolean | undefined): (name: string, test: () => Promise<void> | void) => void {

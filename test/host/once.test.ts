@@ -9,10 +9,10 @@ import type { HostSession, Lease, Owner } from '../../src/host/session.ts'
 import { parseHostName } from '../../src/names.ts'
 import type { Host } from '../../src/transport/transport.ts'
 import { SIGNAL } from '../support/bundle.ts'
-import { asSeen, describeInChroot, startFilesOnly } from '../support/files-only.ts'
-import { startFleet, type Fleet } from '../support/fleet.ts'
+import { asSeen, describeInChroot } from '../support/files-only.ts'
+import type { Fleet } from '../support/fleet.ts'
 import { describeOverSsh } from '../support/sshd.ts'
-import { FILES_ONLY, KINDS, ofShells, owner, type Kind } from './kinds.ts'
+import { FILES_ONLY, KINDS, ofShells, owner, startKind, type Kind } from './kinds.ts'
 
 const options = { signal: SIGNAL }
 const KEY = 'a1'
@@ -33,14 +33,7 @@ function once({ name, programs, filesOnly, transport: own }: Kind): void {
   let root = ''
   let turn = 0
 
-  beforeAll(async () => {
-    if (programs) {
-      const folder = mkdtempSync(join(dir, 'programs-'))
-      fleet = await startFleet(1, { config: [`SetEnv PATH=${programs(folder)} SHLVL=2`] })
-    }
-    if (filesOnly) fleet = await startFilesOnly(1)
-    if (fleet) process.env['SHIP_SSH_CONFIG'] = fleet.sshConfigFile
-  })
+  beforeAll(async () => void (fleet = await startKind({ programs, filesOnly }, dir)))
   afterAll(() => fleet?.dispose())
   beforeEach(async () => {
     turn += 1
